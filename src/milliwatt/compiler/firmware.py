@@ -1,0 +1,70 @@
+"""The last product of the compiler: sources, image and symbol map, ready for a machine or a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from milliwatt.compiler.board import Board
+from milliwatt.ir.types import Type
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One kernel call of the generated `mw_model_run`, in execution order.
+
+    `symbol` is the C function that holds just this call (never inlined), so that a machine can tell
+    layers apart by the program counter alone. `macs` counts multiply-accumulates of one inference.
+    """
+
+    name: str
+    op: str
+    kernel: str
+    symbol: str
+    macs: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class Port:
+    """A model input or output: where in the arena its bytes lie (row-major, the type's own dtype)."""
+
+    name: str
+    type: Type
+    offset: int
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """One symbol of the linked image. `section` is `text`, `rodata`, `data` or `bss`; sizes in bytes."""
+
+    name: str
+    address: int
+    nbytes: int
+    section: str
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """Generated C with its linked image.
+
+    `image` is an ELF executable for a board, a shared library for the `host` board. Both export
+    `uint8_t mw_arena[]`, `int mw_firmware_init(void)` and `int mw_firmware_run(void)`: write the inputs at
+    `mw_arena + port.offset`, call run, read the outputs. A status of 0 is success.
+    """
+
+    name: str
+    board: Board
+    toolchain: str
+    optimize: str
+    sources: Mapping[str, str]
+    image: bytes
+    symbols: tuple[Symbol, ...]
+    layers: tuple[Layer, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    arena_bytes: int
+    flash_bytes: int
+    code_bytes: int
+    weight_bytes: int
+    static_ram_bytes: int

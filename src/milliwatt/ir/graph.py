@@ -1,0 +1,135 @@
+"""The one noun: a Graph of Nodes. Every step takes a Graph and returns a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from milliwatt.errors import InvalidGraph
+from milliwatt.ir.attrs import Attrs, Constant, Input
+from milliwatt.ir.ops import OPS, Op
+from milliwatt.ir.types import DType, Quant, Type
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation and the value it makes. Equality is identity; there is no subclass per operator.
+
+    `type` is inferred from `op`, `attrs` and the types of `src`; InvalidGraph or UnsupportedOp
+    naming the node is raised where the operands do not fit.
+    """
+
+    op: Op
+    src: tuple[Node, ...]
+    attrs: Attrs
+    name: str
+    type: Type = field(init=False)
+
+    def __post_init__(self) -> None:
+        row = OPS[self.op]
+        if not isinstance(self.attrs, row.attrs):
+            raise InvalidGraph(
+                f"{self.name} ({self.op}): attrs are {type(self.attrs).__name__}; "
+                f"{row.attrs.__name__} wanted"
+            )
+        low, high = row.arity
+        if not low <= len(self.src) <= high:
+            wanted = str(low) if low == high else f"{low} to {high}"
+            raise InvalidGraph(f"{self.name} ({self.op}): {len(self.src)} operands; {wanted} wanted")
+        try:
+            inferred = row.infer(self.attrs, [s.type for s in self.src])
+        except InvalidGraph as error:
+            raise type(error)(f"{self.name} ({self.op}): {error}") from None
+        object.__setattr__(self, "type", inferred)
+
+    @property
+    def value(self) -> np.ndarray:
+        """The array of a constant node (read-only); InvalidGraph for any other node."""
+        if not isinstance(self.attrs, Constant):
+            raise InvalidGraph(f"{self.name} ({self.op}): not a constant")
+        return self.attrs.value
+
+    @property
+    def is_constant(self) -> bool:
+        """True where the value is known before the program runs."""
+        return self.op is Op.CONSTANT
+
+    def __repr__(self) -> str:
+        return f"<{self.name} = {self.op}({', '.join(s.name for s in self.src)}) : {self.type.short}>"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network: its inputs, its outputs and, for state, pairs of (state input, next value)."""
+
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    updates: tuple[tuple[Node, Node], ...] = ()
+    name: str = "model"
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node reachable from the outputs, inputs first, each after its operands.
+
+        The order is stable: depth first along operands, so it is also a good execution order.
+        """
+        seen: set[Node] = set()
+        for node in self.inputs:
+            seen.add(node)
+            yield node
+        for root in (*self.outputs, *(new for _, new in self.updates)):
+            stack = [(root, iter(root.src))] if root not in seen else []
+            seen.add(root)
+            while stack:
+                node, operands = stack[-1]
+                for operand in operands:
+                    if operand not in seen:
+                        seen.add(operand)
+                        stack.append((operand, iter(operand.src)))
+                        break
+                else:
+                    stack.pop()
+                    yield node
+
+    def rewrite(self, rule: Callable[[Node], Node | None]) -> Graph:
+        """Rebuild the graph bottom-up: `rule(node)`, its operands already rebuilt, gives its replacement.
+
+        None keeps the node. Inputs are offered to the rule too; an input must become an input.
+        """
+        done: dict[Node, Node] = {}
+        for node in self.nodes():
+            src = tuple(done[s] for s in node.src)
+            fresh = node if src == node.src else Node(node.op, src, node.attrs, node.name)
+            done[node] = rule(fresh) or fresh
+        return Graph(
+            tuple(done[n] for n in self.inputs),
+            tuple(done[n] for n in self.outputs),
+            tuple((done[s], done[n]) for s, n in self.updates),
+            self.name,
+        )
+
+    def users(self) -> dict[Node, list[Node]]:
+        """For every node, the nodes that read it; graph outputs are not counted."""
+        table: dict[Node, list[Node]] = {node: [] for node in self.nodes()}
+        for node in table:
+            for operand in node.src:
+                table[operand].append(node)
+        return table
+
+    def __str__(self) -> str:
+        from milliwatt.ir.text import print_graph
+
+        return print_graph(self)
+
+
+def constant(value: np.ndarray, name: str, quant: Quant | None = None) -> Node:
+    """A constant node holding a read-only copy of `value` (any shape; f32, s64, s32, s16, s8, u8, bool)."""
+    frozen = np.array(value, order="C")
+    frozen.setflags(write=False)
+    return Node(Op.CONSTANT, (), Constant(frozen, quant), name)
+
+
+def graph_input(shape: tuple[int, ...], dtype: DType, name: str, quant: Quant | None = None) -> Node:
+    """An input node of the given type."""
+    return Node(Op.INPUT, (), Input(Type(tuple(shape), dtype, quant)), name)

@@ -1,0 +1,23 @@
+"""The operator table: one row an operator, one file an operator family.
+
+A row says which attributes an operator has, how many operands, how its result type follows from them
+(`infer`), what it computes (`reference`, the definition of its meaning) and how many
+multiply-accumulates that takes (`macs`).
+"""
+
+from __future__ import annotations
+
+from milliwatt.ir.ops import activation, conv, elementwise, leaf, pool, quantization, shape
+from milliwatt.ir.ops.table import Op, OpDef
+
+OPS: dict[Op, OpDef] = {
+    **leaf.OPS,
+    **conv.OPS,
+    **pool.OPS,
+    **elementwise.OPS,
+    **activation.OPS,
+    **shape.OPS,
+    **quantization.OPS,
+}
+
+__all__ = ["OPS", "Op", "OpDef"]

@@ -1,0 +1,148 @@
+"""Operators of one operand: clamp (ReLU family), logistic, tanh, softmax, lookup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from milliwatt.ir import fixedpoint as fx
+from milliwatt.ir.attrs import ClampAttrs, Lookup, Softmax, Unary
+from milliwatt.ir.ops.common import clip, result, want, want_dtype, want_quant
+from milliwatt.ir.ops.table import Op, OpDef
+from milliwatt.ir.types import DType, Quant, Type
+
+Arrays = Sequence[np.ndarray]
+Types = Sequence[Type]
+
+# Result types that the TFLite int8 specification fixes.
+PROBABILITY = Quant.per_tensor(1 / 256, -128)
+SIGNED_UNIT = Quant.per_tensor(1 / 128, 0)
+# Integer bits of the scaled difference and of the sum of exponentials in softmax.
+DIFF_BITS, SUM_BITS = 5, 12
+# Integer bits of the argument of logistic and tanh.
+UNARY_BITS = 4
+
+
+def _infer_clamp(attrs: ClampAttrs, ins: Types) -> Type:
+    want_dtype("input", ins[0], DType.F32, DType.S8)
+    want_quant(ins[0], "input")
+    low, high = attrs.bounds
+    want(low <= high, f"bounds are ({low}, {high}); low <= high wanted")
+    return result(ins[0].shape, ins[0], attrs.quant)
+
+
+def _run_clamp(attrs: ClampAttrs, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    x = args[0]
+    if out.dtype.is_float:
+        return clip(x, attrs.bounds, out)
+    # TFLite divides the scales in float32 here.
+    factor = fx.quantize_multiplier(float(np.float32(ins[0].scale) / np.float32(out.scale)))
+    moved = x.astype(np.int64) - ins[0].zero_point
+    scaled = fx.multiply_by_quantized_multiplier(moved, *factor)
+    return clip(scaled + out.zero_point, attrs.bounds, out)
+
+
+def _infer_fixed(quant: Quant, x: Type) -> Type:
+    want_dtype("input", x, DType.F32, DType.S8)
+    want_quant(x, "input")
+    return result(x.shape, x, None if x.dtype.is_float else quant)
+
+
+def _infer_logistic(attrs: Unary, ins: Types) -> Type:
+    return _infer_fixed(PROBABILITY, ins[0])
+
+
+def _infer_tanh(attrs: Unary, ins: Types) -> Type:
+    return _infer_fixed(SIGNED_UNIT, ins[0])
+
+
+def _fixed_argument(x: np.ndarray, kind: Type) -> tuple[np.ndarray, np.ndarray]:
+    """Input in Q4.27 and a mask of saturation: -1, 0 or 1 where it lies below, in, above the range."""
+    multiplier, shift = fx.quantize_multiplier(kind.scale * (1 << (31 - UNARY_BITS)))
+    radius = fx.input_radius(UNARY_BITS, shift)
+    centred = x.astype(np.int64) - kind.zero_point
+    outside = np.where(centred <= -radius, -1, np.where(centred >= radius, 1, 0))
+    inside = np.where(outside == 0, centred, 0)
+    return fx.multiply_by_quantized_multiplier(inside, multiplier, shift), outside
+
+
+def _saturate(values: np.ndarray, outside: np.ndarray, out: Type) -> np.ndarray:
+    low, high = out.dtype.limits
+    clipped = np.clip(values, low, high)
+    return np.where(outside < 0, low, np.where(outside > 0, high, clipped)).astype(out.dtype.numpy)
+
+
+def _run_logistic(attrs: Unary, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    if out.dtype.is_float:
+        x = args[0].astype(np.float64)
+        size = np.exp(-np.abs(x))
+        return np.where(x >= 0, 1 / (1 + size), size / (1 + size)).astype(np.float32)
+    argument, outside = _fixed_argument(args[0], ins[0])
+    values = fx.rounding_shift_right(fx.logistic(argument, UNARY_BITS), 31 - 8)
+    return _saturate(values + out.zero_point, outside, out)
+
+
+def _run_tanh(attrs: Unary, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    if out.dtype.is_float:
+        return np.tanh(args[0].astype(np.float64)).astype(np.float32)
+    argument, outside = _fixed_argument(args[0], ins[0])
+    return _saturate(fx.rounding_shift_right(fx.tanh(argument, UNARY_BITS), 31 - 7), outside, out)
+
+
+def _infer_softmax(attrs: Softmax, ins: Types) -> Type:
+    want(len(ins[0].shape) >= 1, "input is a scalar; one axis or more wanted")
+    return _infer_fixed(PROBABILITY, ins[0])
+
+
+def softmax_exp_table(beta: float, scale: float) -> np.ndarray:
+    """exp(-d * scale * beta) in Q0.31 for d = 0..255, s64 [256]; 0 marks differences that are skipped."""
+    real = min(beta * scale * (1 << (31 - DIFF_BITS)), (1 << 31) - 1.0)
+    multiplier, shift = fx.quantize_multiplier(real)
+    limit = fx.input_radius(DIFF_BITS, shift)
+    diff = -np.arange(256, dtype=np.int64)
+    kept = -diff <= limit
+    left = np.where(kept, diff, 0) << max(shift, 0)
+    scaled = fx.rounding_shift_right(fx.doubling_high_mul(left, np.int64(multiplier)), max(-shift, 0))
+    table: np.ndarray = np.where(kept, fx.exp_on_negative_values(scaled, DIFF_BITS), 0)
+    return table
+
+
+def _run_softmax(attrs: Softmax, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    x = args[0]
+    if out.dtype.is_float:
+        shifted = (x.astype(np.float64) - x.max(axis=-1, keepdims=True)) * attrs.beta
+        size = np.exp(shifted)
+        return (size / size.sum(axis=-1, keepdims=True)).astype(np.float32)
+    table = softmax_exp_table(attrs.beta, ins[0].scale)
+    wide = x.astype(np.int64)
+    exps = table[wide.max(axis=-1, keepdims=True) - wide]
+    total = fx.rounding_shift_right(exps, SUM_BITS).sum(axis=-1, keepdims=True)
+    scale, bits_over_unit = fx.reciprocal(total, SUM_BITS)
+    values = fx.rounding_shift_right(fx.doubling_high_mul(exps, scale), bits_over_unit + 31 - 8)
+    low, high = out.dtype.limits
+    # A skipped difference has exp 0, which lands on `low` by itself.
+    return np.clip(values + low, low, high).astype(np.int8)
+
+
+def _infer_lookup(attrs: Lookup, ins: Types) -> Type:
+    want_dtype("input", ins[0], DType.S8)
+    want(
+        attrs.table.shape == (256,) and attrs.table.dtype == np.int8,
+        f"table is {attrs.table.dtype}{list(attrs.table.shape)}; int8[256] wanted",
+    )
+    return Type(ins[0].shape, DType.S8, attrs.quant)
+
+
+def _run_lookup(attrs: Lookup, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    table: np.ndarray = attrs.table[args[0].astype(np.int64) + 128]
+    return table
+
+
+OPS = {
+    Op.CLAMP: OpDef(ClampAttrs, (1, 1), _infer_clamp, _run_clamp),
+    Op.LOGISTIC: OpDef(Unary, (1, 1), _infer_logistic, _run_logistic),
+    Op.TANH: OpDef(Unary, (1, 1), _infer_tanh, _run_tanh),
+    Op.SOFTMAX: OpDef(Softmax, (1, 1), _infer_softmax, _run_softmax),
+    Op.LOOKUP: OpDef(Lookup, (1, 1), _infer_lookup, _run_lookup),
+}

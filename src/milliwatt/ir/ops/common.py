@@ -1,0 +1,85 @@
+"""Checks and integer helpers that several operator families share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from milliwatt.errors import InvalidGraph, UnsupportedOp
+from milliwatt.ir import fixedpoint as fx
+from milliwatt.ir.attrs import Clamp
+from milliwatt.ir.types import DType, Quant, Type
+
+
+def want(condition: bool, message: str) -> None:
+    """Raise InvalidGraph(message) unless `condition`."""
+    if not condition:
+        raise InvalidGraph(message)
+
+
+def want_dtype(kind: str, value: Type, *allowed: DType) -> None:
+    """Raise UnsupportedOp unless the element type of operand `kind` is among `allowed`."""
+    if value.dtype not in allowed:
+        names = " or ".join(str(d) for d in allowed)
+        raise UnsupportedOp(f"{kind} is {value.short}; {names} wanted")
+
+
+def want_quant(value: Type, kind: str = "operand") -> None:
+    """Raise InvalidGraph unless an integer value carries per-tensor quantization in range."""
+    if value.dtype.is_float:
+        return
+    want(value.quant is not None, f"{kind} {value.short} has no quantization; run mw.quantize first")
+    assert value.quant is not None
+    want(value.quant.axis is None, f"{kind} {value.short} is quantized per axis; per tensor wanted")
+    low, high = value.dtype.limits
+    want(
+        low <= value.zero_point <= high,
+        f"{kind} {value.short} has zero point {value.zero_point}; {low} to {high} wanted",
+    )
+
+
+def result(shape: tuple[int, ...], like: Type, quant: Quant | None) -> Type:
+    """The result type: element type of `like`, quantization `quant` (wanted for integers only)."""
+    if like.dtype.is_float:
+        want(quant is None, "a float result has quantization; None wanted")
+        return Type(shape, like.dtype)
+    out = Type(shape, like.dtype, quant)
+    want_quant(out, "result")
+    return out
+
+
+def clamp_range(clamp: Clamp, out: Type) -> tuple[int, int]:
+    """Quantized bounds of a fused activation on result type `out`, limits of its dtype included.
+
+    Source: TFLite `CalculateActivationRangeQuantized`: zero_point + round(bound / scale) in float32.
+    """
+    low, high = out.dtype.limits
+
+    def quantized(bound: float) -> int:
+        return out.zero_point + fx.round_half_away(float(np.float32(bound) / np.float32(out.scale)))
+
+    if clamp[0] > -math.inf:
+        low = max(low, quantized(clamp[0]))
+    if clamp[1] < math.inf:
+        high = min(high, quantized(clamp[1]))
+    return low, high
+
+
+def clip(values: np.ndarray, clamp: Clamp, out: Type) -> np.ndarray:
+    """Apply a fused activation and cast to the result's element type."""
+    if out.dtype.is_float:
+        return np.clip(values, np.float32(clamp[0]), np.float32(clamp[1])).astype(np.float32)
+    low, high = clamp_range(clamp, out)
+    # The reference applies max first, then min: with crossed bounds `high` wins, as np.clip does.
+    return np.minimum(np.maximum(values, low), high).astype(out.dtype.numpy)
+
+
+def broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """NumPy broadcasting of shapes; InvalidGraph where they do not fit."""
+    try:
+        return tuple(int(d) for d in np.broadcast_shapes(*shapes))
+    except ValueError:
+        listed = " and ".join(str(list(s)) for s in shapes)
+        raise InvalidGraph(f"shapes {listed} do not broadcast") from None

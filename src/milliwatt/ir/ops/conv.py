@@ -1,0 +1,197 @@
+"""Convolutions and matrix products: conv2d, depthwise_conv2d, fully_connected, conv2d_add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from milliwatt.ir import fixedpoint as fx
+from milliwatt.ir.attrs import Conv2d, ConvAdd, FullyConnected
+from milliwatt.ir.ops import elementwise
+from milliwatt.ir.ops.common import clip, result, want, want_dtype, want_quant
+from milliwatt.ir.ops.table import Op, OpDef
+from milliwatt.ir.types import DType, Type
+
+Arrays = Sequence[np.ndarray]
+Types = Sequence[Type]
+
+
+def _check_weights(x: Type, weight: Type, bias: Type | None, channels: int, axis: int) -> None:
+    """Element types and quantization of the operands; weights symmetric, per tensor or per output channel."""
+    want_dtype("input", x, DType.F32, DType.S8)
+    want_dtype("weight", weight, x.dtype)
+    want_quant(x, "input")
+    if bias is not None:
+        want_dtype("bias", bias, DType.F32 if x.dtype.is_float else DType.S32)
+        want(bias.shape == (channels,), f"bias is {bias.short}; [{channels}] wanted")
+    if x.dtype.is_float:
+        return
+    quant = weight.quant
+    want(quant is not None, "weight has no quantization; run mw.quantize first")
+    assert quant is not None
+    want(
+        quant.axis is None or (quant.axis == axis and len(quant.scale) == channels),
+        f"weight has {len(quant.scale)} scales on axis {quant.axis}; {channels} on axis {axis} wanted",
+    )
+    want(not any(quant.zero_point), "weight zero point is not 0; symmetric weights wanted")
+
+
+def out_size(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> int:
+    """Output length of a strided window along one axis."""
+    return (size + before + after - ((kernel - 1) * dilation + 1)) // stride + 1
+
+
+def _conv_shape(attrs: Conv2d, x: Type, kernel: tuple[int, int], channels: int) -> tuple[int, ...]:
+    want(len(x.shape) == 4, f"input is {x.short}; 4 axes [N,H,W,C] wanted")
+    want(min(attrs.stride) >= 1, f"stride is {list(attrs.stride)}; 1 or more wanted")
+    want(min(attrs.dilation) >= 1, f"dilation is {list(attrs.dilation)}; 1 or more wanted")
+    want(min(attrs.padding) >= 0, f"padding is {list(attrs.padding)}; 0 or more wanted")
+    top, bottom, left, right = attrs.padding
+    height = out_size(x.shape[1], kernel[0], attrs.stride[0], attrs.dilation[0], top, bottom)
+    width = out_size(x.shape[2], kernel[1], attrs.stride[1], attrs.dilation[1], left, right)
+    want(height >= 1 and width >= 1, f"kernel {list(kernel)} is larger than the input {x.short}")
+    return (x.shape[0], height, width, channels)
+
+
+def _infer_conv2d(attrs: Conv2d, ins: Types) -> Type:
+    x, weight = ins[0], ins[1]
+    want(len(weight.shape) == 4, f"weight is {weight.short}; 4 axes [O,KH,KW,C] wanted")
+    shape = _conv_shape(attrs, x, weight.shape[1:3], weight.shape[0])
+    want(
+        weight.shape[3] == x.shape[3],
+        f"weight is {weight.short} for {x.shape[3]} input channels; grouped convolution is not supported",
+    )
+    _check_weights(x, weight, ins[2] if len(ins) > 2 else None, weight.shape[0], axis=0)
+    return result(shape, x, attrs.quant)
+
+
+def _infer_depthwise(attrs: Conv2d, ins: Types) -> Type:
+    x, weight = ins[0], ins[1]
+    want(
+        len(weight.shape) == 4 and weight.shape[0] == 1,
+        f"weight is {weight.short}; 4 axes [1,KH,KW,C*M] wanted",
+    )
+    channels = weight.shape[3]
+    shape = _conv_shape(attrs, x, weight.shape[1:3], channels)
+    want(channels % x.shape[3] == 0, f"{channels} outputs are no multiple of {x.shape[3]} inputs")
+    _check_weights(x, weight, ins[2] if len(ins) > 2 else None, channels, axis=3)
+    return result(shape, x, attrs.quant)
+
+
+def _infer_fully_connected(attrs: FullyConnected, ins: Types) -> Type:
+    x, weight = ins[0], ins[1]
+    want(len(weight.shape) == 2, f"weight is {weight.short}; 2 axes [O,I] wanted")
+    want(
+        len(x.shape) >= 1 and x.shape[-1] == weight.shape[1],
+        f"input is {x.short}; last axis {weight.shape[1]} wanted",
+    )
+    _check_weights(x, weight, ins[2] if len(ins) > 2 else None, weight.shape[0], axis=0)
+    return result((*x.shape[:-1], weight.shape[0]), x, attrs.quant)
+
+
+def _windows(x: np.ndarray, attrs: Conv2d, kernel: tuple[int, int], fill: int) -> np.ndarray:
+    """View [N, H_out, W_out, C, KH, KW] of the padded input."""
+    top, bottom, left, right = attrs.padding
+    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
+    span = tuple((k - 1) * d + 1 for k, d in zip(kernel, attrs.dilation, strict=True))
+    view = sliding_window_view(padded, span, axis=(1, 2))  # type: ignore[call-overload]
+    (sh, sw), (dh, dw) = attrs.stride, attrs.dilation
+    strided: np.ndarray = view[:, ::sh, ::sw, :, ::dh, ::dw]
+    return strided
+
+
+def multipliers(x: Type, weight: Type, out: Type) -> tuple[np.ndarray, np.ndarray]:
+    """Multiplier and shift per output channel (or one of each): s_x * s_w / s_out."""
+    assert weight.quant is not None
+    if weight.quant.axis is None and len(weight.shape) == 2:
+        # fully_connected per tensor: TFLite multiplies the two scales in float32.
+        scales = np.float64(np.float32(x.scale) * np.float32(weight.scale))
+    else:
+        scales = np.float64(x.scale) * weight.quant.scales.astype(np.float64)
+    return fx.quantize_multipliers(scales / np.float64(out.scale))
+
+
+def _requantize(acc: np.ndarray, attrs: Conv2d | FullyConnected, out: Type, ins: Types) -> np.ndarray:
+    multiplier, shift = multipliers(ins[0], ins[1], out)
+    scaled = fx.multiply_by_quantized_multiplier(fx.wrap32(acc), multiplier, shift)
+    return clip(scaled + out.zero_point, attrs.clamp, out)
+
+
+def _accumulate(attrs: Conv2d | FullyConnected, x: np.ndarray, kind: Type) -> tuple[np.ndarray, int]:
+    """The operand as the multiplier sees it (float64 is exact for these integers) and its padding value."""
+    if kind.dtype.is_float:
+        return x.astype(np.float64), 0
+    zero = kind.zero_point
+    return (x.astype(np.float64), zero) if attrs.folded else (x.astype(np.float64) - zero, 0)
+
+
+def _finish(
+    acc: np.ndarray, attrs: Conv2d | FullyConnected, out: Type, ins: Types, args: Arrays
+) -> np.ndarray:
+    if len(args) > 2:
+        acc = acc + args[2].astype(np.float64)
+    if out.dtype.is_float:
+        return clip(acc.astype(np.float32), attrs.clamp, out)
+    return _requantize(acc.astype(np.int64), attrs, out, ins)
+
+
+def _run_conv2d(attrs: Conv2d, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    weight = args[1].astype(np.float64)
+    x, fill = _accumulate(attrs, args[0], ins[0])
+    windows = _windows(x, attrs, weight.shape[1:3], fill)
+    # [N,H,W,C,KH,KW] x [O,KH,KW,C]: one matrix product, exact in float64 up to 2**53.
+    columns = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, weight[0].size)
+    acc = (columns @ weight.reshape(weight.shape[0], -1).T).reshape(out.shape)
+    return _finish(acc, attrs, out, ins, args)
+
+
+def _run_depthwise(attrs: Conv2d, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    weight = args[1].astype(np.float64)
+    x, fill = _accumulate(attrs, args[0], ins[0])
+    windows = _windows(x, attrs, weight.shape[1:3], fill)
+    per_input = weight.reshape(*weight.shape[1:3], x.shape[3], -1)
+    acc = np.einsum("nhwcij,ijcm->nhwcm", windows, per_input, optimize=True).reshape(out.shape)
+    return _finish(acc, attrs, out, ins, args)
+
+
+def _run_fully_connected(attrs: FullyConnected, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    x, _ = _accumulate(attrs, args[0], ins[0])
+    return _finish(x @ args[1].astype(np.float64).T, attrs, out, ins, args)
+
+
+def _infer_conv2d_add(attrs: ConvAdd, ins: Types) -> Type:
+    conv = _infer_conv2d(attrs.conv, ins[:3])
+    want(ins[3].shape == conv.shape, f"skip is {ins[3].short}; {conv.short} wanted")
+    return elementwise.infer_elementwise(attrs.add, [conv, ins[3]])
+
+
+def _run_conv2d_add(attrs: ConvAdd, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    hidden = _infer_conv2d(attrs.conv, ins[:3])
+    values = _run_conv2d(attrs.conv, hidden, ins[:3], args[:3])
+    return elementwise.run_add(attrs.add, out, [hidden, ins[3]], [values, args[3]])
+
+
+def fold_offset(x: Type, weight: np.ndarray, bias: np.ndarray, axis: int) -> np.ndarray:
+    """Bias with the input zero point folded in: bias - zero_point * sum(weight), s32 [channels]."""
+    others = tuple(a for a in range(weight.ndim) if a != axis)
+    sums = weight.astype(np.int64).sum(axis=others)
+    return fx.wrap32(bias.astype(np.int64) - x.zero_point * sums).astype(np.int32)
+
+
+def _macs(attrs: Conv2d | FullyConnected | ConvAdd, out: Type, ins: Types) -> int:
+    """Each output takes one product per weight of its channel."""
+    return out.size * (ins[1].size // ins[1].shape[0])
+
+
+def _macs_depthwise(attrs: Conv2d, out: Type, ins: Types) -> int:
+    return out.size * ins[1].shape[1] * ins[1].shape[2]
+
+
+OPS = {
+    Op.CONV2D: OpDef(Conv2d, (2, 3), _infer_conv2d, _run_conv2d, _macs),
+    Op.DEPTHWISE_CONV2D: OpDef(Conv2d, (2, 3), _infer_depthwise, _run_depthwise, _macs_depthwise),
+    Op.FULLY_CONNECTED: OpDef(FullyConnected, (2, 3), _infer_fully_connected, _run_fully_connected, _macs),
+    Op.CONV2D_ADD: OpDef(ConvAdd, (4, 4), _infer_conv2d_add, _run_conv2d_add, _macs),
+}

@@ -1,0 +1,148 @@
+"""What a value is: shape, element type and quantization. Nothing here knows about operators."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from milliwatt.errors import InvalidGraph
+
+
+class DType(enum.Enum):
+    """Element type; the value is its name in IR text, in C symbols and in reports."""
+
+    F32 = "f32"
+    S64 = "s64"
+    S32 = "s32"
+    S16 = "s16"
+    S8 = "s8"
+    U8 = "u8"
+    BOOL = "bool"
+
+    @property
+    def numpy(self) -> np.dtype:
+        """The numpy dtype that stores one element."""
+        return _NUMPY[self]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.numpy.itemsize
+
+    @property
+    def is_float(self) -> bool:
+        """True for floating-point types."""
+        return self is DType.F32
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Smallest and largest integer the type holds."""
+        info = np.iinfo(self.numpy)
+        return int(info.min), int(info.max)
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_NUMPY = {
+    DType.F32: np.dtype(np.float32),
+    DType.S64: np.dtype(np.int64),
+    DType.S32: np.dtype(np.int32),
+    DType.S16: np.dtype(np.int16),
+    DType.S8: np.dtype(np.int8),
+    DType.U8: np.dtype(np.uint8),
+    DType.BOOL: np.dtype(np.bool_),
+}
+
+
+def dtype_of(array: np.ndarray) -> DType:
+    """Return the DType that stores `array`; BadData's job is the caller's, this raises KeyError."""
+    return next(d for d, n in _NUMPY.items() if n == array.dtype)
+
+
+@dataclass(frozen=True)
+class Quant:
+    """Affine quantization: real = scale * (q - zero_point).
+
+    Per tensor: one scale, one zero point, `axis` None. Per axis: one of each for every index of `axis`.
+    Scales are float32 values held as Python floats (TFLite stores float32).
+    Source: TensorFlow Lite 8-bit quantization specification.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.scale) != len(self.zero_point) or not self.scale:
+            raise InvalidGraph(
+                f"quantization has {len(self.scale)} scales and {len(self.zero_point)} zero points; "
+                "one of each per channel wanted"
+            )
+        if any(not math.isfinite(s) or s <= 0 for s in self.scale):
+            bad = next(s for s in self.scale if not math.isfinite(s) or s <= 0)
+            raise InvalidGraph(f"quantization scale is {bad}; a finite number above 0 wanted")
+        if self.axis is None and len(self.scale) != 1:
+            raise InvalidGraph(f"per-tensor quantization has {len(self.scale)} scales; 1 wanted")
+
+    @staticmethod
+    def per_tensor(scale: float, zero_point: int = 0) -> Quant:
+        """One scale and zero point for the whole tensor; the scale is rounded to float32."""
+        return Quant((float(np.float32(scale)),), (int(zero_point),))
+
+    @staticmethod
+    def per_axis(scales: np.ndarray, axis: int) -> Quant:
+        """Symmetric quantization with one scale per index of `axis`; `scales` is f32 [channels]."""
+        values = tuple(float(np.float32(s)) for s in scales)
+        return Quant(values, (0,) * len(values), axis)
+
+    @property
+    def scales(self) -> np.ndarray:
+        """The scales as f32 [channels]."""
+        return np.asarray(self.scale, np.float32)
+
+    def __str__(self) -> str:
+        scales = ", ".join(repr(s) for s in self.scale)
+        points = ", ".join(str(z) for z in self.zero_point)
+        return f"q([{scales}], [{points}], {self.axis})"
+
+
+@dataclass(frozen=True)
+class Type:
+    """Shape (NHWC activations, OHWI conv weights), element type and quantization of a value."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+    quant: Quant | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes the value takes in memory, unpadded."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def scale(self) -> float:
+        """The per-tensor scale; 1.0 where the value is not quantized."""
+        return self.quant.scale[0] if self.quant else 1.0
+
+    @property
+    def zero_point(self) -> int:
+        """The per-tensor zero point; 0 where the value is not quantized."""
+        return self.quant.zero_point[0] if self.quant else 0
+
+    def __str__(self) -> str:
+        dims = ",".join(str(d) for d in self.shape)
+        return f"{self.dtype}[{dims}]" + (f" {self.quant}" if self.quant else "")
+
+    @property
+    def short(self) -> str:
+        """Type without quantization, for error messages: `s8[1,49,10,1]`."""
+        return f"{self.dtype}[{','.join(str(d) for d in self.shape)}]"
