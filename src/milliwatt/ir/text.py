@@ -1,0 +1,150 @@
+"""Print a graph as text and read it back, so that a failing graph is a test fixture.
+
+    graph kws
+      x = input() {type=s8[1,49,10,1] q([0.58], [83], None)} : s8[1,49,10,1] ...
+      conv = conv2d(x, w, b) {stride=(2, 2), ...}
+      return conv
+
+One node a line, operands before users. Attributes are Python literals of the operator's dataclass;
+arrays are `array(dtype, shape, "base64 of zlib of the little-endian bytes")`.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import math
+import re
+import zlib
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from milliwatt.errors import InvalidGraph
+from milliwatt.ir.attrs import Attrs, Conv2d, Elementwise
+from milliwatt.ir.graph import Graph, Node
+from milliwatt.ir.ops import OPS, Op
+from milliwatt.ir.types import DType, Quant, Type
+
+
+def print_graph(graph: Graph, *, data: bool = True) -> str:
+    """The text form of `graph`; `data=False` leaves the bytes of constants out (not parsable)."""
+    lines = [f"graph {graph.name}"]
+    for node in graph.nodes():
+        operands = ", ".join(s.name for s in node.src)
+        listed = ", ".join(f"{k}={_show(v, data)}" for k, v in _changed(node.attrs).items())
+        lines.append(f"  {node.name} = {node.op}({operands}) {{{listed}}} : {node.type.short}")
+    for state, new in graph.updates:
+        lines.append(f"  update {state.name} = {new.name}")
+    lines.append("  return " + ", ".join(n.name for n in graph.outputs))
+    return "\n".join(lines) + "\n"
+
+
+def _changed(attrs: Attrs) -> dict[str, Any]:
+    """Fields that differ from their default, in declaration order."""
+    pairs = {f.name: (getattr(attrs, f.name), f.default) for f in fields(attrs)}
+    return {
+        name: value
+        for name, (value, default) in pairs.items()
+        if isinstance(value, np.ndarray) or value != default
+    }
+
+
+def _show(value: Any, data: bool) -> str:
+    if isinstance(value, np.ndarray):
+        little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+        packed = base64.b64encode(zlib.compress(little.tobytes(), 9)).decode() if data else "..."
+        return f'array("{value.dtype.name}", {value.shape}, "{packed}")'
+    if isinstance(value, Type):
+        shown = "None" if value.quant is None else str(value.quant)
+        return f'type({value.shape}, "{value.dtype}", {shown})'
+    if isinstance(value, DType):
+        return f'dtype("{value}")'
+    if isinstance(value, Quant):
+        return str(value)
+    if isinstance(value, Conv2d | Elementwise):
+        inner = ", ".join(f"{k}={_show(v, data)}" for k, v in _changed(value).items())
+        return f"{type(value).__name__.lower()}({inner})"
+    if isinstance(value, tuple):
+        inner = ", ".join(_show(v, data) for v in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)
+
+
+def _array(dtype: str, shape: tuple[int, ...], packed: str) -> np.ndarray:
+    raw = zlib.decompress(base64.b64decode(packed))
+    little = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(shape)
+    value = little.astype(np.dtype(dtype))
+    value.setflags(write=False)
+    return value
+
+
+# What a call in an attribute may be; nothing else in the text is ever called.
+_CALLS = {
+    "array": _array,
+    "type": lambda shape, dtype, quant: Type(shape, DType(dtype), quant),
+    "dtype": DType,
+    "q": lambda scale, zero, axis: Quant(tuple(scale), tuple(zero), axis),
+    "conv2d": Conv2d,
+    "elementwise": Elementwise,
+}
+
+
+def _read(expression: ast.expr) -> Any:
+    """Evaluate literals, `inf` and the calls above; everything else is refused."""
+    match expression:
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in _CALLS:
+            named = {str(k.arg): _read(k.value) for k in keywords}
+            return _CALLS[name](*[_read(a) for a in args], **named)  # type: ignore[operator]
+        case ast.Name(id="inf"):
+            return math.inf
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_read(operand)
+        case ast.Tuple(elts=items):
+            return tuple(_read(i) for i in items)
+        case ast.List(elts=items):
+            return [_read(i) for i in items]
+        case ast.Constant(value=value):
+            return value
+    raise InvalidGraph(f"text form: {ast.unparse(expression)!r} is not an attribute value")
+
+
+_LINE = re.compile(r"  (\S+) = (\w+)\((.*?)\) \{(.*)\} : \S+")
+
+
+def parse_graph(text: str) -> Graph:
+    """Read what `print_graph` wrote. InvalidGraph names the line that does not parse."""
+    lines = text.strip("\n").split("\n")
+    if not lines[0].startswith("graph "):
+        raise InvalidGraph(f"text form: line 1 is {lines[0][:40]!r}; 'graph NAME' wanted")
+    nodes: dict[str, Node] = {}
+    outputs: tuple[Node, ...] = ()
+    updates: list[tuple[Node, Node]] = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            if line.startswith("  return "):
+                outputs = tuple(nodes[n] for n in line[9:].split(", "))
+            elif line.startswith("  update "):
+                state, new = line[9:].split(" = ")
+                updates.append((nodes[state], nodes[new]))
+            else:
+                node = _parse_node(line, nodes)
+                nodes[node.name] = node
+        except (KeyError, ValueError, TypeError, SyntaxError, zlib.error) as error:
+            raise InvalidGraph(f"text form: line {number} does not parse: {error}") from None
+    inputs = tuple(n for n in nodes.values() if n.op is Op.INPUT)
+    return Graph(inputs, outputs, tuple(updates), lines[0][6:])
+
+
+def _parse_node(line: str, nodes: dict[str, Node]) -> Node:
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise ValueError("'NAME = OP(OPERANDS) {ATTRIBUTES} : TYPE' wanted")
+    name, op_name, operands, listed = found.groups()
+    op = Op(op_name)
+    call = ast.parse(f"attrs({listed})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    attrs = OPS[op].attrs(**{str(k.arg): _read(k.value) for k in call.keywords})
+    src = tuple(nodes[o] for o in operands.split(", ") if o)
+    return Node(op, src, attrs, name)

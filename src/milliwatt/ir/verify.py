@@ -1,0 +1,74 @@
+"""The rules a graph must keep, stated in code. Every pass is checked against them in tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from milliwatt.errors import InvalidGraph
+from milliwatt.ir.attrs import Constant
+from milliwatt.ir.graph import Graph, Node
+from milliwatt.ir.ops import OPS, Op
+from milliwatt.ir.types import DType
+
+NAME = re.compile(r"[A-Za-z0-9_./:;\-]+")
+_MATRIX_OPS = (Op.CONV2D, Op.DEPTHWISE_CONV2D, Op.FULLY_CONNECTED)
+
+
+def verify(graph: Graph) -> Graph:
+    """Return `graph` if it keeps every rule, else raise InvalidGraph naming the first node that does not."""
+    if not graph.outputs:
+        raise InvalidGraph(f"{graph.name}: no outputs; one or more wanted")
+    for problem in _problems(graph):
+        raise InvalidGraph(problem)
+    return graph
+
+
+def _problems(graph: Graph) -> Iterator[str]:
+    names: dict[str, Node] = {}
+    inputs = set(graph.inputs)
+    for node in graph.nodes():
+        where = f"{node.name} ({node.op})"
+        if not NAME.fullmatch(node.name):
+            yield f"{where}: the name holds characters outside {NAME.pattern}"
+        if node.name in names:
+            yield f"{where}: the name is taken by {names[node.name]!r}; unique names wanted"
+        names[node.name] = node
+        if node.op is Op.INPUT and node not in inputs:
+            yield f"{where}: reachable but not among the graph's inputs"
+        inferred = OPS[node.op].infer(node.attrs, [s.type for s in node.src])
+        if inferred != node.type:
+            yield f"{where}: type is {node.type}; {inferred} inferred"
+        if isinstance(node.attrs, Constant) and node.attrs.value.flags.writeable:
+            yield f"{where}: the constant can be written to; read-only wanted"
+        if node.op in _MATRIX_OPS:
+            yield from _bias_problems(node, where)
+    for node in graph.inputs:
+        if node.op is not Op.INPUT:
+            yield f"{node.name} ({node.op}): listed as an input; op input wanted"
+    for state, new in graph.updates:
+        if state not in inputs:
+            yield f"{state.name}: updated, but not an input"
+        if state.type != new.type:
+            yield f"{state.name}: state is {state.type}, its update {new.type}; one type wanted"
+
+
+def _bias_problems(node: Node, where: str) -> Iterator[str]:
+    """A quantized bias, where it says how it is scaled, must say s_x * s_w (within float32 rounding)."""
+    if len(node.src) < 3 or node.src[0].type.dtype is DType.F32:
+        return
+    x, weight, bias = (s.type for s in node.src)
+    if bias.quant is None or weight.quant is None:
+        return
+    if len(bias.quant.scale) != len(weight.quant.scale):
+        yield (
+            f"{where}: bias has {len(bias.quant.scale)} scales, weight {len(weight.quant.scale)}; "
+            "as many wanted"
+        )
+        return
+    for have, weight_scale in zip(bias.quant.scale, weight.quant.scale, strict=True):
+        wanted = x.scale * weight_scale
+        # TFLite's own check: 2 % of the smaller scale in output steps.
+        if abs(have - wanted) > 0.02 * max(have, wanted):
+            yield f"{where}: bias scale is {have:g}; input scale x weight scale = {wanted:g} wanted"
+            return
