@@ -1,0 +1,1 @@
+"""Machines that run firmware without hardware: Firmware and inputs in, Trace out."""
