@@ -1,0 +1,1 @@
+"""Files and frameworks to Graph and back; one module each."""

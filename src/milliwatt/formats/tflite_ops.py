@@ -1,0 +1,379 @@
+"""One function per .tflite operator: its operands and options in, IR nodes out.
+
+`READERS` is the whole list of operators that milliwatt reads. Implicit padding becomes explicit and
+fused activations become clamps here, so that nothing behind the reader knows TFLite's options.
+Option field numbers follow `schema.fbs` of TensorFlow Lite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from milliwatt.errors import ImportFailed, InvalidGraph, UnsupportedOp
+from milliwatt.formats.flatbuffer import Table
+from milliwatt.formats.tflite_schema import Tensor
+from milliwatt.ir.attrs import (
+    NO_CLAMP,
+    RELU,
+    RELU6,
+    Attrs,
+    Clamp,
+    ClampAttrs,
+    Concat,
+    Conv2d,
+    Elementwise,
+    FullyConnected,
+    Mean,
+    Pad,
+    Pool2d,
+    Quantize,
+    Reshape,
+    Softmax,
+    Transpose,
+    Unary,
+)
+from milliwatt.ir.graph import Node, constant
+from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.quantization import dequantize_array
+from milliwatt.ir.types import DType
+
+RELU_N1_TO_1: Clamp = (-1.0, 1.0)
+_FUSED = {0: NO_CLAMP, 1: RELU, 2: RELU_N1_TO_1, 3: RELU6}
+_FUSED_NAMES = {4: "TANH", 5: "SIGN_BIT"}
+_SAME, _VALID = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One operator of the file while it becomes nodes; `operands` holds None for one left out."""
+
+    kind: str
+    name: str
+    operands: tuple[Node | None, ...]
+    options: Table | None
+    out: Tensor
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.kind})"
+
+    def fail(self, message: str) -> NoReturn:
+        """ImportFailed naming this operator."""
+        raise ImportFailed(f"{self}: {message}")
+
+    def unsupported(self, message: str) -> NoReturn:
+        """UnsupportedOp naming this operator."""
+        raise UnsupportedOp(f"{self}: {message}")
+
+    def operand(self, index: int) -> Node:
+        """Operand number `index`, which must be there."""
+        node = self.operands[index] if index < len(self.operands) else None
+        if node is None:
+            self.fail(f"operand {index} is missing")
+        return node
+
+    def optional(self, index: int) -> Node | None:
+        """Operand number `index`, None where the file leaves it out."""
+        return self.operands[index] if index < len(self.operands) else None
+
+    def parameter(self, index: int) -> np.ndarray:
+        """Operand `index` as a constant s32 or s64 array: a shape, axes, paddings."""
+        node = self.operand(index)
+        if not node.is_constant:
+            self.unsupported(
+                f"operand {index} ({node.name}) is computed at run time; a constant wanted, "
+                "export the model with fixed sizes"
+            )
+        if node.type.dtype not in (DType.S32, DType.S64):
+            self.fail(f"operand {index} ({node.name}) is {node.type.short}; s32 or s64 wanted")
+        value: np.ndarray = node.value
+        return value
+
+    def option(self, field: int, code: str, default: int = 0) -> int:
+        """An integer option; its default where the file has no options."""
+        return default if self.options is None else self.options.integer(field, code, default)
+
+    def clamp(self, field: int) -> Clamp:
+        """The fused activation stored in option `field`."""
+        number = self.option(field, "b")
+        if number not in _FUSED:
+            found = _FUSED_NAMES.get(number, f"number {number}")
+            self.unsupported(f"fused activation {found}; NONE, RELU, RELU_N1_TO_1 or RELU6 wanted")
+        return _FUSED[number]
+
+    def node(self, op: Op, src: tuple[Node, ...], attrs: Attrs, suffix: str = "") -> Node:
+        """A node called after this operator; what the IR refuses names operator and file type."""
+        try:
+            return Node(op, src, attrs, self.name + suffix)
+        except UnsupportedOp as error:
+            raise UnsupportedOp(f"{self}: {error}{_advice(src)}") from None
+        except InvalidGraph as error:
+            raise ImportFailed(str(error)) from None
+
+
+def _advice(src: tuple[Node, ...]) -> str:
+    """What to do about element types that no operator takes together."""
+    dtypes = {node.type.dtype for node in src}
+    if DType.S16 in dtypes:
+        return (
+            "; int16 activations are not supported, convert the model again with int8 activations"
+        )
+    return ""
+
+
+Reader = Callable[[Site], Node]
+
+
+def _window_padding(
+    site: Site,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[int, int, int, int]:
+    """SAME or VALID (option 0) as (top, bottom, left, right); SAME puts the odd cell last."""
+    scheme = site.option(0, "b")
+    if scheme not in (_SAME, _VALID):
+        site.fail(f"padding number {scheme}; 0 (SAME) or 1 (VALID) wanted")
+    if min(*stride, *dilation, *kernel) < 1:
+        site.fail(
+            f"stride {list(stride)}, dilation {list(dilation)}, kernel {list(kernel)}; "
+            "1 or more wanted"
+        )
+    sides: list[int] = []
+    for length, span, step, spread in zip(size, kernel, stride, dilation, strict=True):
+        reach = (-(-length // step) - 1) * step + (span - 1) * spread + 1
+        total = max(reach - length, 0) if scheme == _SAME else 0
+        sides += [total // 2, total - total // 2]
+    return sides[0], sides[1], sides[2], sides[3]
+
+
+def _image_size(site: Site, x: Node) -> tuple[int, int]:
+    if len(x.type.shape) != 4:
+        site.fail(f"input is {x.type.short}; 4 axes [N,H,W,C] wanted")
+    return x.type.shape[1], x.type.shape[2]
+
+
+def _weights(site: Site, rank: int) -> tuple[Node, ...]:
+    """Weight and, where there is one, bias; both constants.
+
+    Dynamic-range models store s8 weights for f32 activations; their real values are taken here.
+    TFLite's own kernels also round the activations to 8 bits, which milliwatt does not imitate.
+    """
+    nodes = [site.operand(1), site.optional(2)]
+    present = tuple(node for node in nodes if node is not None)
+    for node in present:
+        if not node.is_constant:
+            site.unsupported(f"{node.name} is computed at run time; constant weights wanted")
+    weight = present[0]
+    if len(weight.type.shape) != rank:
+        site.fail(f"weight is {weight.type.short}; {rank} axes wanted")
+    if site.operand(0).type.dtype.is_float and weight.type.dtype is DType.S8 and weight.type.quant:
+        real = dequantize_array(weight.value, weight.type)
+        return (constant(real, weight.name), *present[1:])
+    return present
+
+
+def _convolution(site: Site, op: Op, activation: int, dilation: tuple[int, int]) -> Node:
+    x, weights = site.operand(0), _weights(site, 4)
+    kernel = (weights[0].type.shape[1], weights[0].type.shape[2])
+    stride = (site.option(2, "i"), site.option(1, "i"))
+    padding = _window_padding(site, _image_size(site, x), kernel, stride, dilation)
+    attrs = Conv2d(stride, padding, dilation, site.clamp(activation), site.out.quant)
+    return site.node(op, (x, *weights), attrs)
+
+
+def _conv2d(site: Site) -> Node:
+    x, weight = site.operand(0).type.shape, site.operand(1).type.shape
+    if len(x) == len(weight) == 4 and x[3] != weight[3]:
+        site.unsupported(
+            f"grouped convolution, {weight[3]} of {x[3]} input channels per group; "
+            "split it into one CONV_2D per group, or use DEPTHWISE_CONV_2D"
+        )
+    dilation = (site.option(5, "i", 1), site.option(4, "i", 1))
+    return _convolution(site, Op.CONV2D, 3, dilation)
+
+
+def _depthwise(site: Site) -> Node:
+    x, weight = site.operand(0).type.shape, site.operand(1).type.shape
+    multiplier = site.option(3, "i")
+    if len(x) == len(weight) == 4 and weight[3] != x[3] * multiplier:
+        site.fail(
+            f"depth multiplier {multiplier} on {x[3]} channels, the weight has {weight[3]}; "
+            f"{x[3] * multiplier} wanted"
+        )
+    dilation = (site.option(6, "i", 1), site.option(5, "i", 1))
+    return _convolution(site, Op.DEPTHWISE_CONV2D, 4, dilation)
+
+
+def _fully_connected(site: Site) -> Node:
+    """TFLite flattens the input to [batch, I]; reshapes are added where that changes the shape."""
+    if site.option(1, "b"):
+        site.unsupported("shuffled weights; the default weight format wanted")
+    x, weights = site.operand(0), _weights(site, 2)
+    inputs = weights[0].type.shape[1]
+    if inputs < 1 or x.type.size % inputs:
+        site.fail(f"input is {x.type.short}; a multiple of {inputs} elements wanted")
+    attrs = FullyConnected(site.clamp(0), site.out.quant)
+    keeps = len(x.type.shape) == 2 or site.option(2, "B") != 0
+    if not (keeps and x.type.shape and x.type.shape[-1] == inputs):
+        x = site.node(Op.RESHAPE, (x,), Reshape((x.type.size // inputs, inputs)), ".flatten")
+    node = site.node(Op.FULLY_CONNECTED, (x, *weights), attrs)
+    if node.type.shape != site.out.shape and node.type.size == math.prod(site.out.shape):
+        return site.node(Op.RESHAPE, (node,), Reshape(site.out.shape), ".unflatten")
+    return node
+
+
+def _pool(op: Op) -> Reader:
+    def read(site: Site) -> Node:
+        x = site.operand(0)
+        kernel = (site.option(4, "i"), site.option(3, "i"))
+        stride = (site.option(2, "i"), site.option(1, "i"))
+        padding = _window_padding(site, _image_size(site, x), kernel, stride, (1, 1))
+        return site.node(op, (x,), Pool2d(kernel, stride, padding, site.clamp(5)))
+
+    return read
+
+
+def _axes(site: Site, index: int, rank: int) -> tuple[int, ...]:
+    """A constant list of axes, made non-negative, sorted and free of repeats."""
+    axes = [int(axis) for axis in site.parameter(index).reshape(-1)]
+    for axis in axes:
+        if not -rank <= axis < rank:
+            site.fail(f"axis {axis} of a value with {rank} axes; {-rank} to {rank - 1} wanted")
+    return tuple(sorted({axis % rank for axis in axes}))
+
+
+def _mean(site: Site) -> Node:
+    x = site.operand(0)
+    axes = _axes(site, 1, len(x.type.shape))
+    return site.node(Op.MEAN, (x,), Mean(axes, site.option(0, "B") != 0, site.out.quant))
+
+
+def _elementwise(op: Op) -> Reader:
+    def read(site: Site) -> Node:
+        attrs = Elementwise(site.clamp(0), site.out.quant)
+        return site.node(op, (site.operand(0), site.operand(1)), attrs)
+
+    return read
+
+
+def _pad(site: Site) -> Node:
+    x, table = site.operand(0), site.parameter(1)
+    rank = len(x.type.shape)
+    if table.shape != (rank, 2) or (table < 0).any():
+        site.fail(f"paddings are {table.tolist()}; {rank} pairs of 0 or more wanted")
+    fill = site.optional(2)
+    value = None
+    if fill is not None:
+        if not fill.is_constant or fill.type.size != 1 or fill.type.dtype != x.type.dtype:
+            site.fail(f"padding value is {fill.type.short}; one constant {x.type.dtype} wanted")
+        value = float(fill.value.reshape(-1)[0])
+    paddings = tuple((int(before), int(after)) for before, after in table)
+    return site.node(Op.PAD, (x,), Pad(paddings, value))
+
+
+def _reshape(site: Site) -> Node:
+    """The new shape is an operand or, in old files, an option; one size may be -1."""
+    x = site.operand(0)
+    if site.optional(1) is not None:
+        shape = [int(size) for size in site.parameter(1).reshape(-1)]
+    elif site.options is not None and site.options.length(0):
+        shape = [int(size) for size in site.options.array(0, "<i4")]
+    else:
+        shape = list(site.out.shape)
+    known = math.prod(size for size in shape if size != -1)
+    if shape.count(-1) == 1 and known > 0:
+        shape[shape.index(-1)] = x.type.size // known
+    if math.prod(shape) != x.type.size or any(size < 1 for size in shape):
+        site.fail(f"{x.type.short} cannot become {shape}; {x.type.size} elements wanted")
+    return site.node(Op.RESHAPE, (x,), Reshape(tuple(shape)))
+
+
+def _same_order(site: Site) -> Node:
+    """SQUEEZE and EXPAND_DIMS add or drop axes of size 1: the declared shape says it all."""
+    x = site.operand(0)
+    if [d for d in x.type.shape if d != 1] != [d for d in site.out.shape if d != 1]:
+        site.fail(f"{x.type.short} cannot become {list(site.out.shape)}; only axes of 1 may change")
+    return site.node(Op.RESHAPE, (x,), Reshape(site.out.shape))
+
+
+def _transpose(site: Site) -> Node:
+    x = site.operand(0)
+    rank = len(x.type.shape)
+    perm = [int(axis) for axis in site.parameter(1).reshape(-1)]
+    if sorted(axis % rank if rank else axis for axis in perm) != list(range(rank)):
+        site.fail(f"permutation {perm}; each axis 0 to {rank - 1} once wanted")
+    return site.node(Op.TRANSPOSE, (x,), Transpose(tuple(axis % rank for axis in perm)))
+
+
+def _concat(site: Site) -> Node:
+    nodes = tuple(site.operand(index) for index in range(len(site.operands)))
+    if not nodes:
+        site.fail("no operands; 1 or more wanted")
+    rank, axis = len(nodes[0].type.shape), site.option(0, "i")
+    if not -rank <= axis < rank:
+        site.fail(f"axis {axis} of a value with {rank} axes; {-rank} to {rank - 1} wanted")
+    if site.clamp(1) != NO_CLAMP:
+        site.unsupported("a fused activation; none is defined for it, put RELU behind it")
+    return site.node(Op.CONCAT, nodes, Concat(axis % rank))
+
+
+def _softmax(site: Site) -> Node:
+    beta = 1.0 if site.options is None else site.options.real(0)
+    if not math.isfinite(beta):
+        site.fail(f"beta is {beta}; a finite number wanted")
+    return site.node(Op.SOFTMAX, (site.operand(0),), Softmax(beta))
+
+
+def _unary(op: Op) -> Reader:
+    return lambda site: site.node(op, (site.operand(0),), Unary())
+
+
+def _activation(bounds: Clamp) -> Reader:
+    return lambda site: site.node(Op.CLAMP, (site.operand(0),), ClampAttrs(bounds, site.out.quant))
+
+
+def _quantize(site: Site) -> Node:
+    x, quant = site.operand(0), site.out.quant
+    if quant is None:
+        site.fail(f"result is {site.out.dtype} without a scale; a quantized type wanted")
+    op = Op.QUANTIZE if x.type.dtype.is_float else Op.REQUANTIZE
+    return site.node(op, (x,), Quantize(site.out.dtype, quant))
+
+
+def _dequantize(site: Site) -> Node:
+    return site.node(Op.DEQUANTIZE, (site.operand(0),), Attrs())
+
+
+# Operator -> (type number of its options table, reader). 0: the operator has no options to read.
+READERS: dict[str, tuple[int, Reader]] = {
+    "ADD": (11, _elementwise(Op.ADD)),
+    "AVERAGE_POOL_2D": (5, _pool(Op.AVERAGE_POOL2D)),
+    "CONCATENATION": (10, _concat),
+    "CONV_2D": (1, _conv2d),
+    "DEPTHWISE_CONV_2D": (2, _depthwise),
+    "DEQUANTIZE": (0, _dequantize),
+    "EXPAND_DIMS": (0, _same_order),
+    "FULLY_CONNECTED": (8, _fully_connected),
+    "LOGISTIC": (0, _unary(Op.LOGISTIC)),
+    "MAX_POOL_2D": (5, _pool(Op.MAX_POOL2D)),
+    "MEAN": (27, _mean),
+    "MUL": (21, _elementwise(Op.MUL)),
+    "PAD": (0, _pad),
+    "PADV2": (0, _pad),
+    "QUANTIZE": (0, _quantize),
+    "RELU": (0, _activation(RELU)),
+    "RELU6": (0, _activation(RELU6)),
+    "RELU_N1_TO_1": (0, _activation(RELU_N1_TO_1)),
+    "RESHAPE": (17, _reshape),
+    "SOFTMAX": (9, _softmax),
+    "SQUEEZE": (0, _same_order),
+    "SUB": (28, _elementwise(Op.SUB)),
+    "TANH": (0, _unary(Op.TANH)),
+    "TRANSPOSE": (0, _transpose),
+}
