@@ -30,9 +30,9 @@ class FlashTiming:
     """What a flash access costs beyond the core's own cycle.
 
     A read of `read_bits` aligned bits that misses its cache costs `wait_states` extra cycles. With
-    `whole_line` a miss reads the complete line at once and `wait_states` is the cost of that; without
-    it a line has one valid bit per read. `unified` sends data through the instruction cache. With
-    `prefetch` the next sequential read is started in the background.
+    `whole_line` a miss reads the complete line at once and `wait_states` is the cost of that;
+    without it a line has one valid bit per read. `unified` sends data through the instruction
+    cache. With `prefetch` the next sequential read is started in the background.
     """
 
     wait_states: int = 0
@@ -48,10 +48,11 @@ class FlashTiming:
 class Board:
     """A microcontroller board, or a bare core without wait states.
 
-    Sizes in bytes, clock in Hz, power in mW at the board's supply while computing (`active_power_mw`)
-    and while waiting for the next input with RAM kept (`sleep_power_mw`); None where no figure is
-    known. `error_percent` is the error bar of estimated cycles. `sources` maps each field to the
-    document or measurement it is from. `flash_bytes` and `ram_bytes` 0 mean: not limited.
+    Sizes in bytes, clock in Hz, power in mW at the board's supply: `active_power_mw` while
+    computing, `sleep_power_mw` while waiting for the next input with RAM kept, None where no
+    figure is known. `error_percent` is the error bar of estimated cycles. `sources` maps each
+    field to the document or measurement it is from. `flash_bytes` and `ram_bytes` 0 mean: not
+    limited.
     """
 
     name: str

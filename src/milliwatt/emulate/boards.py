@@ -1,4 +1,4 @@
-"""Boards by name or by TOML file. The files in `boards/` are the list; nothing else names boards."""
+"""Boards by name or by TOML file. The files in `boards/` are the list; nothing else is."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _shipped() -> dict[str, Board]:
 
 
 def _parse(text: str, where: str) -> Board:
-    """Build a Board from TOML text; BadData names the file, the key, what it holds and what is allowed."""
+    """Build a Board from TOML text; BadData names file, key, what it holds, what is allowed."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -133,7 +133,9 @@ def _sources(where: str, found: Any, power: dict[str, Any], core: str) -> dict[s
     unknown = set(found) - set(_SOURCED)
     if unknown:
         allowed = ", ".join(_SOURCED)
-        raise BadData(f"board file {where}: sources.{min(unknown)} is not a key; allowed: {allowed}")
+        raise BadData(
+            f"board file {where}: sources.{min(unknown)} is not a key; allowed: {allowed}"
+        )
     for key in _SOURCED:
         given = key not in ("active_mw", "sleep_mw") or key in power
         if given and key not in found and core != "host":
@@ -143,14 +145,15 @@ def _sources(where: str, found: Any, power: dict[str, Any], core: str) -> dict[s
 
 def _flash(where: str, found: dict[str, Any]) -> FlashTiming:
     """The [flash] table with its caches checked for shapes the model can run."""
-    caches = {}
+    caches: dict[str, Cache] = {}
     for key in ("icache", "dcache"):
         if key in found:
             caches[key] = _cache(where, key, found[key])
     timing = FlashTiming(**{**found, **caches})
     if timing.read_bits not in (16, 32, 64, 128, 256):
         raise BadData(
-            f"board file {where}: flash.read_bits is {timing.read_bits}; 16, 32, 64, 128 or 256 wanted"
+            f"board file {where}: flash.read_bits is {timing.read_bits}; "
+            "16, 32, 64, 128 or 256 wanted"
         )
     for key, cache in caches.items():
         reads = cache.line_bytes * 8 / timing.read_bits
@@ -168,7 +171,8 @@ def _cache(where: str, key: str, found: dict[str, Any]) -> Cache:
         isinstance(v, int) and v > 0 and v & (v - 1) == 0 for v in found.values()
     ):
         raise BadData(
-            f"board file {where}: flash.{key} is {found}; powers of two for {', '.join(names)} wanted"
+            f"board file {where}: flash.{key} is {found}; "
+            f"powers of two for {', '.join(names)} wanted"
         )
     if found["lines"] % found["ways"] or found["lines"] > 4096 or found["line_bytes"] < 4:
         raise BadData(
