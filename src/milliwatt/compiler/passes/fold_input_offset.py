@@ -1,0 +1,42 @@
+"""Fold the input zero point of integer convolutions and matrix products into their bias."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from milliwatt.ir.attrs import Conv2d, FullyConnected
+from milliwatt.ir.graph import Graph, Node, constant
+from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.conv import fold_offset
+from milliwatt.ir.types import DType
+
+_CHANNEL_AXIS = {Op.CONV2D: 0, Op.DEPTHWISE_CONV2D: 3, Op.FULLY_CONNECTED: 0}
+
+
+def fold_input_offset(graph: Graph) -> Graph:
+    """Replace sum((x - z) * w) + b by sum(x * w) + (b - z * sum(w)), with padding that reads as z.
+
+    Exact in 32-bit wrapping arithmetic. Source: Jacob et al., CVPR 2018, section 2.3.
+    """
+    return graph.rewrite(_rule)
+
+
+def _rule(node: Node) -> Node | None:
+    axis = _CHANNEL_AXIS.get(node.op)
+    if axis is None or node.type.dtype is not DType.S8:
+        return None
+    attrs = node.attrs
+    assert isinstance(attrs, Conv2d | FullyConnected)
+    x, weight = node.src[0], node.src[1]
+    if attrs.folded or not weight.is_constant:
+        return None
+    if len(node.src) > 2:
+        if not node.src[2].is_constant:
+            return None
+        bias = node.src[2].value
+    else:
+        bias = np.zeros(weight.type.shape[axis], np.int32)
+    folded = constant(fold_offset(x.type, weight.value, bias, axis), f"{node.name}/bias_folded")
+    return Node(node.op, (x, weight, folded), replace(attrs, folded=True), node.name)

@@ -1,0 +1,39 @@
+"""The compiler as a table of contents: the passes, in order, that make a graph ready to bind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from milliwatt.compiler.passes.drop_identities import drop_identities
+from milliwatt.compiler.passes.fold_input_offset import fold_input_offset
+from milliwatt.compiler.passes.fold_pad import fold_pad
+from milliwatt.compiler.passes.fold_requantize import fold_requantize
+from milliwatt.compiler.passes.fuse_add import fuse_add
+from milliwatt.ir.fold import fold_batch_norm, fold_constants, fuse_activation
+from milliwatt.ir.graph import Graph
+
+Pass = Callable[[Graph], Graph]
+
+PASSES: tuple[tuple[str, Pass], ...] = (
+    # what is known before the program runs
+    ("fold_constants", fold_constants),
+    ("fold_batch_norm", fold_batch_norm),
+    # what the next kernel does for nothing
+    ("fold_pad", fold_pad),
+    ("fuse_activation", fuse_activation),
+    ("drop_identities", drop_identities),
+    ("fold_requantize", fold_requantize),
+    # integer arithmetic
+    ("fold_input_offset", fold_input_offset),
+    # memory
+    ("fuse_add", fuse_add),
+)
+
+
+def run_passes(graph: Graph, on_pass: Callable[[str, Graph], None] | None = None) -> Graph:
+    """Run every pass in order; `on_pass(name, graph)` sees the graph after each."""
+    for name, step in PASSES:
+        graph = step(graph)
+        if on_pass is not None:
+            on_pass(name, graph)
+    return graph
