@@ -1,7 +1,7 @@
 """ATen operators -> Graph nodes: one handler a call, one table row an operator.
 
 Values keep torch's own axis order ([N,C,H,W], [N,C,L]) from handler to handler; a handler whose IR
-operator wants channels last puts a transpose on either side of it, and `layout.to_nhwc` removes them.
+operator wants channels last puts a transpose on either side of it; `layout.to_nhwc` removes them.
 Source of the operator set: the core ATen IR of torch.export (docs, "IRs").
 """
 
@@ -34,9 +34,10 @@ from milliwatt.ir.graph import Node, constant
 from milliwatt.ir.ops import Op
 
 WORKS = (
-    "conv1d, conv2d (dense or depthwise), linear, batch_norm, relu, relu6, hardtanh, clamp, hardswish, "
-    "hardsigmoid, silu, sigmoid, tanh, softmax, max_pool, avg_pool, adaptive pools to a divisor, mean, "
-    "add, sub, mul, div by a constant, cat, flatten, reshape, permute, constant pad and dropout work"
+    "conv1d, conv2d (dense or depthwise), linear, batch_norm, relu, relu6, hardtanh, clamp, "
+    "hardswish, hardsigmoid, silu, sigmoid, tanh, softmax, max_pool, avg_pool, adaptive pools to a "
+    "divisor, mean, add, sub, mul, div by a constant, cat, flatten, reshape, permute, constant pad "
+    "and dropout work"
 )
 _TO_LAST = (0, 2, 3, 1)
 _TO_FIRST = (0, 3, 1, 2)
@@ -44,7 +45,7 @@ _TO_FIRST = (0, 3, 1, 2)
 
 @dataclass(frozen=True)
 class Const:
-    """A value known at import: a torch tensor, and its name in the module if it is a parameter or buffer."""
+    """A value known at import: a torch tensor, and its name if it is a parameter or buffer."""
 
     tensor: Any
     name: str | None = None
@@ -74,7 +75,7 @@ class Builder:
         if not np.isfinite(array).all():
             count = int(np.count_nonzero(~np.isfinite(array)))
             raise ImportFailed(
-                f"{name}: {count} of {array.size} values are NaN or infinite; finite weights wanted; "
+                f"{name}: {count} of {array.size} values are NaN or infinite; finite wanted; "
                 "train the model again or repair them"
             )
         node = constant(array, self.unique(name))
@@ -85,7 +86,7 @@ class Builder:
 
 @dataclass(frozen=True)
 class Call:
-    """One ATen call: its operands under the names of its schema, its place in the module, its result."""
+    """One ATen call: its operands by the names in its schema, its place in the module, its shape."""
 
     builder: Builder
     target: str
@@ -94,7 +95,7 @@ class Call:
     shape: tuple[int, ...]
 
     def emit(self, op: Op, src: Sequence[Node], attrs: Attrs, part: str = "") -> Node:
-        """A node named after the module that made the call, and `part` for helpers of the main node."""
+        """A node named after the module that made the call; `part` names helpers of the main one."""
         name = f"{self.name}.{part}" if part else self.name
         return Node(op, tuple(src), attrs, self.builder.unique(name))
 
@@ -113,7 +114,7 @@ class Call:
         return self.node(self.args[key])
 
     def array(self, key: str) -> np.ndarray | None:
-        """The operand `key` as an array; None stays None; UnsupportedOp where it is computed at run time."""
+        """The operand `key` as an array; None stays None; UnsupportedOp where it is no constant."""
         value = self.args[key]
         if value is None:
             return None
@@ -137,7 +138,7 @@ class Call:
         return self.emit(Op.RESHAPE, [x], Reshape(tuple(shape)), part)
 
     def unsupported(self, why: str) -> UnsupportedOp:
-        """The error for this call: module path, ATen operator, what was found and what is allowed."""
+        """The error for this call: module path, ATen operator, what was found, what is allowed."""
         return UnsupportedOp(f"{self.name} ({self.target}): {why}")
 
 
@@ -226,7 +227,8 @@ def _addmm(call: Call) -> Node:
 def _batch_norm(call: Call) -> tuple[Node, None, None]:
     """gamma * (x - mean) / sqrt(var + eps) + beta as mul and add with one constant per channel."""
     mean, var = call.array("running_mean"), call.array("running_var")
-    assert mean is not None and var is not None
+    assert mean is not None
+    assert var is not None
     gamma, beta = call.array("weight"), call.array("bias")
     scale = (1.0 if gamma is None else gamma.astype(np.float64)) / np.sqrt(
         var.astype(np.float64) + call.args["eps"]
@@ -373,6 +375,8 @@ def _pad(call: Call) -> Node:
     value = float(call.args["value"])
     if not math.isfinite(value):
         raise call.unsupported(f"pad value is {value}; a finite number wanted")
+    if not any(flat):
+        return x
     return call.emit(Op.PAD, [x], Pad((*untouched, *reversed(pairs)), value or None))
 
 
@@ -384,8 +388,8 @@ def _same(call: Call) -> Node:
     x = call.x()
     if x.type.shape != call.shape:
         raise call.unsupported(
-            f"{list(x.type.shape)} becomes {list(call.shape)} here; a whole tensor wanted (no kernel cuts "
-            "or repeats one)"
+            f"{list(x.type.shape)} becomes {list(call.shape)} here; a whole tensor wanted "
+            "(no kernel cuts or repeats one)"
         )
     return x
 
