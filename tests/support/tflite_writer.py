@@ -16,8 +16,8 @@ import numpy as np
 
 from milliwatt.errors import InvalidGraph
 from milliwatt.formats.tflite_names import OPERATORS
-from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.attrs import NO_CLAMP, RELU, RELU6, Clamp, Conv2d, Pool2d
+from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
 
@@ -50,7 +50,7 @@ class Written:
 
 
 def write_tflite(graph: Graph) -> bytes:
-    """The bytes of `graph` as a .tflite file; InvalidGraph where TFLite cannot say what it means."""
+    """`graph` as the bytes of a .tflite file; InvalidGraph where TFLite cannot say it."""
     return _Writer(graph).file()
 
 
@@ -77,7 +77,9 @@ def _scheme(
         return ("b", _SAME)
     if attrs.padding == (0, 0, 0, 0):
         return ("b", _VALID)
-    raise InvalidGraph(f"{node.name} ({node.op}): padding {attrs.padding} is neither SAME nor VALID")
+    raise InvalidGraph(
+        f"{node.name} ({node.op}): padding {attrs.padding} is neither SAME nor VALID"
+    )
 
 
 def _conv2d(node: Node) -> Written:
@@ -153,7 +155,7 @@ def _transpose(node: Node) -> Written:
 
 
 def _concat(node: Node) -> Written:
-    return Written("CONCATENATION", 10, {0: ("i", node.attrs.axis), 1: _fused(node.attrs.clamp, node)})
+    return Written("CONCATENATION", 10, {0: ("i", node.attrs.axis)})
 
 
 def _softmax(node: Node) -> Written:
@@ -201,7 +203,9 @@ class _Writer:
         for node in self._graph.nodes():
             if node.op in (Op.INPUT, Op.CONSTANT):
                 value = node.value if node.is_constant else None
-                index[node] = self._tensor(node.name, node.type.shape, node.type.dtype, node.type.quant, value)
+                index[node] = self._tensor(
+                    node.name, node.type.shape, node.type.dtype, node.type.quant, value
+                )
                 continue
             index[node] = self._tensor(node.name, node.type.shape, node.type.dtype, node.type.quant)
             operators.append(self._operator(node, index))

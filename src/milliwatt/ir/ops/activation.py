@@ -59,8 +59,10 @@ def _infer_tanh(attrs: Unary, ins: Types) -> Type:
 
 def _fixed_argument(x: np.ndarray, kind: Type) -> tuple[np.ndarray, np.ndarray]:
     """Input in Q4.27 and a mask of saturation: -1, 0 or 1 where it lies below, in, above the range."""
-    multiplier, shift = fx.quantize_multiplier(kind.scale * (1 << (31 - UNARY_BITS)))
-    radius = fx.input_radius(UNARY_BITS, shift)
+    real = kind.scale * (1 << (31 - UNARY_BITS))
+    multiplier, shift = fx.quantize_multiplier(real)
+    # Steps of 8 and more leave no value inside, as in the reference even real 0 is saturated then.
+    radius = fx.input_radius(UNARY_BITS, shift) if real < 2**30 else 0
     centred = x.astype(np.int64) - kind.zero_point
     outside = np.where(centred <= -radius, -1, np.where(centred >= radius, 1, 0))
     inside = np.where(outside == 0, centred, 0)
