@@ -1,0 +1,1 @@
+"""Graph -> smaller Graph: post-training quantization and the measurements that steer it."""

@@ -1,0 +1,197 @@
+"""Observe the float graph on samples and choose the real range of every value.
+
+Memory is bounded whatever the number of samples: an observer keeps two numbers or one histogram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from milliwatt.compress.int8 import FOLLOW, Range
+from milliwatt.compress.progress import track
+from milliwatt.compress.samples import Data, batches
+from milliwatt.errors import BadData
+from milliwatt.ir.batch import batch_size, run_batches
+from milliwatt.ir.graph import Graph, Node
+
+BINS = 4096
+DEFAULT_PERCENTILE = 99.99
+# Clipping candidates of the MSE search, as fractions of the largest magnitude: 2**0 to 2**-12.
+FRACTIONS = 2.0 ** (-np.arange(97) / 8)
+STEPS = 255
+
+
+class MinMax:
+    """Smallest and largest value seen."""
+
+    def __init__(self) -> None:
+        self.low, self.high = np.inf, -np.inf
+
+    def observe(self, values: np.ndarray) -> None:
+        """Take in one batch of values of any shape."""
+        self.low = min(self.low, float(values.min()))
+        self.high = max(self.high, float(values.max()))
+
+    def range(self) -> Range:
+        """(smallest, largest)."""
+        return self.low, self.high
+
+
+class Histogram(MinMax):
+    """Counts of values in BINS bins over [-radius, radius]; the radius doubles, merging bins.
+
+    Exact zeros are counted apart: they are representable whatever the range, and ReLU makes many.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.radius = 0.0
+        self.counts = np.zeros(BINS, np.int64)
+        self.zeros = 0
+
+    def observe(self, values: np.ndarray) -> None:
+        """Take in one batch of values of any shape."""
+        super().observe(values)
+        flat = values.reshape(-1)
+        kept = flat[flat != 0].astype(np.float64)
+        self.zeros += flat.size - kept.size
+        if kept.size:
+            self._grow(float(np.abs(kept).max()))
+            self.counts += np.histogram(kept, BINS, (-self.radius, self.radius))[0]
+
+    def _grow(self, largest: float) -> None:
+        if self.radius == 0.0:
+            self.radius = largest
+        while self.radius < largest:
+            pairs = self.counts.reshape(-1, 2).sum(axis=1)
+            self.counts = np.zeros(BINS, np.int64)
+            self.counts[BINS // 4 : -BINS // 4] = pairs
+            self.radius *= 2
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Bin borders, f64 [BINS + 1]."""
+        return np.linspace(-self.radius, self.radius, BINS + 1)
+
+
+class Percentile(Histogram):
+    """Cut off the outermost (100 - percentile) % of the values at either end."""
+
+    def __init__(self, percentile: float) -> None:
+        super().__init__()
+        self.percentile = percentile
+
+    def range(self) -> Range:
+        """Outer borders of the bins that hold the two percentiles, within what was seen."""
+        counts = self.counts.copy()
+        counts[BINS // 2] += self.zeros
+        total = np.cumsum(counts)
+        tail = total[-1] * (1 - self.percentile / 100)
+        first = int(np.searchsorted(total, tail, side="right"))
+        last = int(np.searchsorted(total, total[-1] - tail, side="left"))
+        low, high = self.edges[min(first, BINS - 1)], self.edges[min(last, BINS - 1) + 1]
+        return max(self.low, float(low)), min(self.high, float(high))
+
+
+class MeanSquare(Histogram):
+    """The range of least mean square error between the values and their 8-bit quantization.
+
+    A value inside the range costs step**2 / 12, one outside its squared distance from the range.
+    Source: Banner, Nahshan, Soudry, "Post training 4-bit quantization of convolutional networks for
+    rapid-deployment", NeurIPS 2019, section 3, with the histogram in place of a fitted density.
+    """
+
+    def range(self) -> Range:
+        """The best of all pairs of clipping candidates."""
+        if self.radius == 0.0:
+            return self.low, self.high
+        lows = np.append(min(self.low, 0.0) * FRACTIONS, 0.0)
+        highs = np.append(max(self.high, 0.0) * FRACTIONS, 0.0)
+        lows, highs = np.unique(lows), np.unique(highs)
+        centres = (self.edges[1:] + self.edges[:-1]) / 2
+        counts = self.counts.astype(np.float64)
+        above = _excess(centres, counts, highs)
+        below = _excess(-centres[::-1], counts[::-1], -lows)
+        step = (highs[None, :] - lows[:, None]) / STEPS
+        error = below[:, None] + above[None, :] + counts.sum() * step**2 / 12
+        best = np.unravel_index(int(np.argmin(error)), error.shape)
+        return float(lows[best[0]]), float(highs[best[1]])
+
+
+def _excess(centres: np.ndarray, counts: np.ndarray, borders: np.ndarray) -> np.ndarray:
+    """Sum of counts * (centre - border)**2 over the centres above each border, f64 [borders]."""
+    powers = [counts, counts * centres, counts * centres**2]
+    tails = [np.append(np.cumsum(p[::-1])[::-1], 0.0) for p in powers]
+    at = np.searchsorted(centres, borders, side="right")
+    total = tails[2][at] - 2 * borders * tails[1][at] + borders**2 * tails[0][at]
+    clipped: np.ndarray = np.maximum(total, 0.0)
+    return clipped
+
+
+@dataclass(frozen=True)
+class Method:
+    """A parsed calibration method: name and, for "percentile", the percentile kept."""
+
+    name: str
+    percentile: float = DEFAULT_PERCENTILE
+
+    @staticmethod
+    def parse(text: str) -> Method:
+        """Read "min-max", "percentile", "percentile:99.9" or "mse"; BadData for anything else."""
+        name, _, number = text.partition(":")
+        if name not in ("min-max", "percentile", "mse") or (number and name != "percentile"):
+            raise BadData(
+                f'calibration is "{text}"; "min-max", "percentile", "percentile:99.9" or '
+                '"mse" wanted'
+            )
+        try:
+            percentile = float(number) if number else DEFAULT_PERCENTILE
+        except ValueError:
+            percentile = -1.0
+        if not 50 < percentile <= 100:
+            raise BadData(f'calibration is "{text}"; a percentile above 50, up to 100 wanted')
+        return Method(name, percentile)
+
+    def observer(self) -> MinMax:
+        """A fresh observer of one value."""
+        if self.name == "min-max":
+            return MinMax()
+        return Percentile(self.percentile) if self.name == "percentile" else MeanSquare()
+
+
+def observed(graph: Graph) -> list[Node]:
+    """The values whose range matters: all but constants and those that share their operand's."""
+    return [n for n in graph.nodes() if not n.is_constant and n.op not in FOLLOW]
+
+
+def calibrate(graph: Graph, data: Data, method: Method) -> dict[str, Range]:
+    """Run the float graph over `data` and return the real range (low, high) of every value by name.
+
+    BadData for bad samples (see `samples.batches`) and where a value overflows float32 on the way.
+    """
+    observers = {node.name: method.observer() for node in observed(graph)}
+    total = -(-len(data) // batch_size(graph)) if isinstance(data, np.ndarray) else None
+    for first, values in track(_runs(graph, data), "calibrating", total):
+        for name, observer in observers.items():
+            value = values[name]
+            if not np.isfinite(value).all():
+                flat = value.reshape(len(value), -1)
+                bad = first + int(np.argmax(~np.isfinite(flat).all(axis=1)))
+                raise BadData(
+                    f"{name}: value is infinite or NaN on sample {bad}; "
+                    "check the weights and the scale of the input"
+                )
+            observer.observe(value)
+    return {name: observer.range() for name, observer in observers.items()}
+
+
+def _runs(graph: Graph, data: Data) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """(index of the first sample, values by name) of every batch that is run."""
+    first = 0
+    for arrays in batches(graph, data):
+        for rows, values in run_batches(graph, arrays):
+            yield first + rows.start, values
+        first += len(arrays[0])
