@@ -1,0 +1,1 @@
+"""From instructions to cycles: decoders, a table for each core, rules between neighbours."""
