@@ -1,0 +1,84 @@
+"""Binding: which C kernel runs a node, with which parameters. One table (compiler/rows), no branches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from importlib import resources
+
+from milliwatt.compiler.rows import TABLE, Call, Field, Row
+from milliwatt.errors import UnsupportedOp
+from milliwatt.ir.graph import Node
+
+__all__ = ["TABLE", "Call", "Field", "Row", "bind", "kernel_sources"]
+
+_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
+
+
+def bind(node: Node) -> Call:
+    """The kernel call that computes `node`: the first row of the table that matches it.
+
+    Raises: UnsupportedOp naming the node, its types and the nearest types that have a kernel.
+    """
+    row = next((r for r in TABLE if r.matches(node)), None)
+    if row is None:
+        raise UnsupportedOp(_no_row(node))
+    lowered = row.lower(node)
+    operands = tuple(range(len(node.src))) if lowered.operands is None else lowered.operands
+    return Call(
+        kernel=f"mw_{row.kernel}",
+        params_type=f"mw_{row.params}",
+        fields=lowered.fields,
+        workspace_bytes=lowered.workspace_bytes,
+        inplace=_inplace(node, row, operands),
+        files=(f"{row.kernel}.c",),
+        variadic=row.variadic,
+        operands=operands,
+    )
+
+
+def _inplace(node: Node, row: Row, operands: tuple[int, ...]) -> tuple[int, ...]:
+    """Which of the row's in-place operands this node can give up, as indices among the variable ones.
+
+    An operand of another size, or one that the kernel reads a second time through another pointer
+    with other offsets, keeps its buffer.
+    """
+    variable = [i for i in operands if not node.src[i].is_constant]
+    offered = []
+    for position in row.inplace:
+        index = operands[position]
+        value = node.src[index]
+        shared = [i for i in operands if node.src[i] is value and operands.index(i) not in row.inplace]
+        if index in variable and value.type.nbytes == node.type.nbytes and not shared:
+            offered.append(variable.index(index))
+    return tuple(offered)
+
+
+def _no_row(node: Node) -> str:
+    """The message for a node that no row matches."""
+    ins = ", ".join(s.type.short for s in node.src)
+    rows = [r for r in TABLE if r.op is node.op]
+    kinds = sorted({"any type" if r.dtypes is None else " to ".join(r.dtypes) for r in rows})
+    notes = sorted({r.note for r in rows if r.note})
+    what = f"{node.name} ({node.op}): no kernel for {ins} to {node.type.short}"
+    if not rows:
+        return f"{what}; {node.op} is not a computation; constants and inputs are not bound"
+    wanted = ", ".join(kinds) + (f" ({'; '.join(notes)})" if notes else "")
+    return f"{what}; {wanted} wanted; quantize or rewrite the node"
+
+
+def kernel_sources(files: Iterable[str]) -> Mapping[str, str]:
+    """The text of kernel files, by name, with every header that they include.
+
+    Args: files: names such as "conv2d_s8.c"; any number, any order.
+    Raises: FileNotFoundError for a name that is not a kernel file.
+    """
+    folder = resources.files("milliwatt") / "kernels"
+    sources: dict[str, str] = {}
+    todo = sorted(files)
+    while todo:
+        name = todo.pop()
+        if name not in sources:
+            sources[name] = (folder / name).read_text(encoding="utf-8")
+            todo.extend(_INCLUDE.findall(sources[name]))
+    return dict(sorted(sources.items()))

@@ -1,0 +1,20 @@
+"""The bind table: which C kernel runs which operator and element types. One file an operator family.
+
+Rows are tried from the top: special ones first, the general one of each operator last.
+"""
+
+from __future__ import annotations
+
+from milliwatt.compiler.rows import activation, conv, elementwise, pool, quantization, shape
+from milliwatt.compiler.rows.row import Call, Field, Lowered, Row
+
+TABLE: tuple[Row, ...] = (
+    *conv.ROWS,
+    *pool.ROWS,
+    *elementwise.ROWS,
+    *activation.ROWS,
+    *shape.ROWS,
+    *quantization.ROWS,
+)
+
+__all__ = ["TABLE", "Call", "Field", "Lowered", "Row"]

@@ -1,0 +1,332 @@
+"""Rows and weight packing of the convolutions and fully_connected."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from milliwatt.compiler.rows.row import Field, Lowered, Row
+from milliwatt.errors import UnsupportedOp
+from milliwatt.ir.attrs import Clamp, Conv2d, ConvAdd, FullyConnected
+from milliwatt.ir.graph import Node
+from milliwatt.ir.ops import OPS, Op
+from milliwatt.ir.ops.common import clamp_range
+from milliwatt.ir.ops.conv import fold_offset, multipliers
+from milliwatt.ir.types import Type
+
+from milliwatt.compiler.rows.results import f32_bounds, prefixed, s8_result, sum_fields
+
+# What a pointer takes on the widest machine that we run on; the depthwise kernels keep tables of them.
+POINTER_BYTES = 8
+# The rescaling adds half a unit to the accumulator's high product, which must stay in 32 bits.
+ACCUMULATOR_LIMIT = 2**30
+
+
+def pack_pairs(weight: np.ndarray) -> np.ndarray:
+    """Weights [O, K] as mw_dot.h wants them: [O/2][K][2], then the odd channel's [K]; s8 [O*K]."""
+    even = weight.shape[0] // 2 * 2
+    pairs = weight[:even].reshape(even // 2, 2, -1).transpose(0, 2, 1)
+    return np.concatenate([pairs.reshape(-1), weight[even:].reshape(-1)])
+
+
+def pack_lanes(weight: np.ndarray) -> np.ndarray:
+    """Weights [taps, C] as depthwise_conv2d_s8 wants them: [C/4][taps][4], then [taps] a channel."""
+    taps, channels = weight.shape
+    whole = channels // 4 * 4
+    blocks = weight[:, :whole].reshape(taps, whole // 4, 4).transpose(1, 0, 2)
+    return np.concatenate([blocks.reshape(-1), weight[:, whole:].T.reshape(-1)])
+
+
+def _weight(node: Node) -> np.ndarray:
+    for index, what in ((1, "weight"), (2, "bias")):
+        if index < len(node.src) and not node.src[index].is_constant:
+            raise UnsupportedOp(
+                f"{node.name} ({node.op}): {what} is computed by {node.src[index].name}; "
+                "a constant wanted; fold it first"
+            )
+    return node.src[1].value
+
+
+def _bias(node: Node, channels: int) -> np.ndarray:
+    if len(node.src) > 2:
+        return node.src[2].value
+    return np.zeros(channels, np.float32 if node.type.dtype.is_float else np.int32)
+
+
+def _folded_bias(
+    node: Node, attrs: Conv2d | FullyConnected, weight: np.ndarray, axis: int
+) -> np.ndarray:
+    """s32 [channels] with the input offset folded in; UnsupportedOp where the sum might overflow."""
+    bias = _bias(node, weight.shape[axis])
+    if not attrs.folded:
+        bias = fold_offset(node.src[0].type, weight, bias, axis)
+    others = tuple(a for a in range(weight.ndim) if a != axis)
+    largest = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=others)
+    if int(largest.max()) >= ACCUMULATOR_LIMIT:
+        channel = int(largest.argmax())
+        raise UnsupportedOp(
+            f"{node.name} ({node.op}): the sum of channel {channel} may reach {int(largest.max())}; "
+            f"below {ACCUMULATOR_LIMIT} wanted; its bias or weights are out of range"
+        )
+    return bias
+
+
+def _scales(x: Type, weight: Type, out: Type, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Multiplier and shift, s32 [channels] each."""
+    multiplier, shift = multipliers(x, weight, out)
+    wide = [np.broadcast_to(v, (channels,)).astype(np.int32) for v in (multiplier, shift)]
+    return wide[0], wide[1]
+
+
+def _window(attrs: Conv2d, x: Type, out: Type, kernel: tuple[int, ...]) -> tuple[Field, ...]:
+    """The members of MW_WINDOW."""
+    return (
+        *zip(("batches", "in_h", "in_w", "in_c"), x.shape, strict=True),
+        *zip(("out_h", "out_w", "out_c"), out.shape[1:], strict=True),
+        *zip(("kernel_h", "kernel_w"), kernel, strict=True),
+        *zip(("stride_h", "stride_w"), attrs.stride, strict=True),
+        *zip(("dilation_h", "dilation_w"), attrs.dilation, strict=True),
+        ("pad_top", attrs.padding[0]),
+        ("pad_left", attrs.padding[2]),
+    )
+
+
+def _is_direct(node: Node, attrs: Conv2d) -> bool:
+    return node.src[1].type.shape[1:3] == (1, 1) and not any(attrs.padding)
+
+
+def _conv_fields(
+    node: Node, attrs: Conv2d, out: Type, packed: np.ndarray, weight: np.ndarray, axis: int
+) -> tuple[Field, ...]:
+    """The members of mw_conv2d_s8_params."""
+    x = node.src[0].type
+    bias = _folded_bias(node, attrs, weight, axis)
+    columns = (bias, *_scales(x, node.src[1].type, out, len(bias)))
+    return (
+        *_window(attrs, x, out, weight.shape[1:3]),
+        ("in_zero_point", x.zero_point),
+        *s8_result(out, attrs.clamp),
+        ("direct", int(_is_direct(node, attrs))),
+        ("weights", packed),
+        ("channels", np.stack(columns, axis=1).astype(np.int32).reshape(-1)),
+    )
+
+
+def _conv_s8(node: Node, attrs: Conv2d, out: Type) -> Lowered:
+    weight = _weight(node)
+    rows = weight.reshape(weight.shape[0], -1)
+    workspace = 0 if _is_direct(node, attrs) else 2 * rows.shape[1]
+    fields = _conv_fields(node, attrs, out, pack_pairs(rows), weight, axis=0)
+    return Lowered(fields, workspace, (0,))
+
+
+def lower_conv2d_s8(node: Node) -> Lowered:
+    """conv2d, any kernel, stride, dilation and padding."""
+    assert isinstance(node.attrs, Conv2d)
+    return _conv_s8(node, node.attrs, node.type)
+
+
+def lower_conv2d_add_s8(node: Node) -> Lowered:
+    """conv2d with a fused add; the skip tensor is the second pointer."""
+    assert isinstance(node.attrs, ConvAdd)
+    hidden = _hidden(node)
+    conv = _conv_s8(node, node.attrs.conv, hidden)
+    total = sum_fields(node.attrs.add.clamp, node.type, (hidden, node.src[3].type))
+    fields = (*prefixed("conv", conv.fields), *prefixed("sum", total))
+    return Lowered(fields, conv.workspace_bytes, (0, 3))
+
+
+def _hidden(node: Node) -> Type:
+    """Type of the value between the convolution and the add."""
+    assert isinstance(node.attrs, ConvAdd)
+    return OPS[Op.CONV2D].infer(node.attrs.conv, [s.type for s in node.src[:3]])
+
+
+def _depthwise(node: Node, packed: np.ndarray, weight: np.ndarray) -> Lowered:
+    assert isinstance(node.attrs, Conv2d)
+    taps = weight.shape[1] * weight.shape[2]
+    workspace = 2 * taps * POINTER_BYTES + node.src[0].type.shape[3]
+    fields = _conv_fields(node, node.attrs, node.type, packed, weight, axis=3)
+    return Lowered(fields, workspace, (0,))
+
+
+def lower_depthwise_s8(node: Node) -> Lowered:
+    """depthwise_conv2d with one output per input channel."""
+    weight = _weight(node)
+    return _depthwise(node, pack_lanes(weight.reshape(-1, weight.shape[3])), weight)
+
+
+def lower_depthwise_mult_s8(node: Node) -> Lowered:
+    """depthwise_conv2d with several outputs per input channel; weights stay as they are."""
+    weight = _weight(node)
+    return _depthwise(node, weight.reshape(-1), weight)
+
+
+def lower_single_channel_s8(node: Node) -> Lowered:
+    """depthwise_conv2d of a one-channel input: an ordinary convolution with its weights transposed."""
+    assert isinstance(node.attrs, Conv2d)
+    weight = _weight(node)
+    rows = weight.reshape(-1, weight.shape[3]).T
+    workspace = 0 if _is_direct(node, node.attrs) else 2 * rows.shape[1]
+    packed = pack_pairs(np.ascontiguousarray(rows))
+    return Lowered(_conv_fields(node, node.attrs, node.type, packed, weight, 3), workspace, (0,))
+
+
+def _fully_connected(node: Node, attrs: Conv2d | FullyConnected, rows: int) -> Lowered:
+    weight = _weight(node)
+    flat = weight.reshape(weight.shape[0], -1)
+    scales = np.stack(multipliers(node.src[0].type, node.src[1].type, node.type), axis=1)
+    return Lowered(
+        (
+            ("rows", rows),
+            ("in_c", flat.shape[1]),
+            ("out_c", flat.shape[0]),
+            *s8_result(node.type, attrs.clamp),
+            ("scale_step", 2 if len(scales) > 1 else 0),
+            ("weights", pack_pairs(flat)),
+            ("bias", _folded_bias(node, attrs, flat, axis=0)),
+            ("scales", scales.astype(np.int32).reshape(-1)),
+        ),
+        operands=(0,),
+    )
+
+
+def lower_fully_connected_s8(node: Node) -> Lowered:
+    """fully_connected; every axis but the last is a row."""
+    assert isinstance(node.attrs, FullyConnected)
+    return _fully_connected(node, node.attrs, node.src[0].type.size // node.src[1].type.shape[1])
+
+
+def lower_whole_window_s8(node: Node) -> Lowered:
+    """conv2d whose one window is the whole image: a fully_connected over it."""
+    assert isinstance(node.attrs, Conv2d)
+    return _fully_connected(node, node.attrs, node.type.shape[0])
+
+
+def _f32_conv(node: Node, attrs: Conv2d, out: Type) -> tuple[Field, ...]:
+    weight = _weight(node)
+    return (
+        *_window(attrs, node.src[0].type, out, weight.shape[1:3]),
+        *f32_bounds(attrs.clamp),
+        ("weights", weight.reshape(-1)),
+        ("bias", _bias(node, out.shape[3])),
+    )
+
+
+def lower_conv2d_f32(node: Node) -> Lowered:
+    """conv2d and depthwise_conv2d in float32, weights as they are."""
+    assert isinstance(node.attrs, Conv2d)
+    return Lowered(_f32_conv(node, node.attrs, node.type), operands=(0,))
+
+
+def lower_conv2d_add_f32(node: Node) -> Lowered:
+    """conv2d with a fused add in float32."""
+    assert isinstance(node.attrs, ConvAdd)
+    conv = _f32_conv(node, node.attrs.conv, node.type)
+    fields = (*prefixed("conv", conv), *f32_bounds(node.attrs.add.clamp))
+    return Lowered(fields, operands=(0, 3))
+
+
+def lower_fully_connected_f32(node: Node) -> Lowered:
+    """fully_connected in float32."""
+    assert isinstance(node.attrs, FullyConnected)
+    weight = _weight(node)
+    return Lowered(
+        (
+            ("rows", node.src[0].type.size // weight.shape[1]),
+            ("in_c", weight.shape[1]),
+            ("out_c", weight.shape[0]),
+            *f32_bounds(node.attrs.clamp),
+            ("weights", weight.reshape(-1)),
+            ("bias", _bias(node, weight.shape[0])),
+        ),
+        operands=(0,),
+    )
+
+
+def _covers_image(node: Node) -> bool:
+    assert isinstance(node.attrs, Conv2d)
+    kernel, image = node.src[1].type.shape[1:3], node.src[0].type.shape[1:3]
+    plain = all(d == 1 or k == 1 for k, d in zip(kernel, node.attrs.dilation, strict=True))
+    return kernel == image and plain and not any(node.attrs.padding)
+
+
+def _one_channel(node: Node) -> bool:
+    return node.src[0].type.shape[3] == 1
+
+
+def _multiplier_one(node: Node) -> bool:
+    return node.src[0].type.shape[3] == node.type.shape[3]
+
+
+_S8, _F32 = ("s8", "s8"), ("f32", "f32")
+ROWS = (
+    Row(
+        Op.CONV2D,
+        _S8,
+        "fully_connected_s8",
+        "fully_connected_s8_params",
+        lower_whole_window_s8,
+        _covers_image,
+        "the kernel covers the image",
+    ),
+    Row(Op.CONV2D, _S8, "conv2d_s8", "conv2d_s8_params", lower_conv2d_s8),
+    Row(Op.CONV2D, _F32, "conv2d_f32", "conv2d_f32_params", lower_conv2d_f32),
+    Row(
+        Op.CONV2D_ADD,
+        _S8,
+        "conv2d_add_s8",
+        "conv2d_add_s8_params",
+        lower_conv2d_add_s8,
+        inplace=(1,),
+    ),
+    Row(
+        Op.CONV2D_ADD,
+        _F32,
+        "conv2d_add_f32",
+        "conv2d_add_f32_params",
+        lower_conv2d_add_f32,
+        inplace=(1,),
+    ),
+    Row(
+        Op.DEPTHWISE_CONV2D,
+        _S8,
+        "conv2d_s8",
+        "conv2d_s8_params",
+        lower_single_channel_s8,
+        _one_channel,
+        "one input channel",
+    ),
+    Row(
+        Op.DEPTHWISE_CONV2D,
+        _S8,
+        "depthwise_conv2d_s8",
+        "conv2d_s8_params",
+        lower_depthwise_s8,
+        _multiplier_one,
+        "one output per input channel",
+    ),
+    Row(
+        Op.DEPTHWISE_CONV2D,
+        _S8,
+        "depthwise_conv2d_mult_s8",
+        "conv2d_s8_params",
+        lower_depthwise_mult_s8,
+    ),
+    Row(
+        Op.DEPTHWISE_CONV2D, _F32, "depthwise_conv2d_f32", "conv2d_f32_params", lower_conv2d_f32
+    ),
+    Row(
+        Op.FULLY_CONNECTED,
+        _S8,
+        "fully_connected_s8",
+        "fully_connected_s8_params",
+        lower_fully_connected_s8,
+    ),
+    Row(
+        Op.FULLY_CONNECTED,
+        _F32,
+        "fully_connected_f32",
+        "fully_connected_f32_params",
+        lower_fully_connected_f32,
+    ),
+)

@@ -1,0 +1,75 @@
+"""Rows of add, sub and mul."""
+
+from __future__ import annotations
+
+import math
+
+from milliwatt.compiler.rows.results import f32_bounds, prefixed, s8_result, sum_fields
+from milliwatt.compiler.rows.row import Field, Lowered, Row
+from milliwatt.compiler.rows.strides import axes_array, collapse, row_major
+from milliwatt.ir.attrs import Elementwise
+from milliwatt.ir.graph import Node
+from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.elementwise import mul_multiplier
+
+
+def _strides(shape: tuple[int, ...], rank: int) -> list[int]:
+    """Strides of an operand inside the broadcast result: 0 along axes that it repeats on."""
+    padded = (1,) * (rank - len(shape)) + shape
+    return [0 if size == 1 else s for size, s in zip(padded, row_major(padded), strict=True)]
+
+
+def _broadcast(node: Node) -> tuple[Field, ...]:
+    """The members of MW_BROADCAST."""
+    shape = node.type.shape
+    a, b = (_strides(s.type.shape, len(shape)) for s in node.src)
+    loops = collapse(zip(shape, a, b, strict=True)) or [(1, 0, 0)]
+    (row, a_step, b_step), outer = loops[0], loops[1:]
+    return (
+        ("rows", math.prod(size for size, _, _ in outer)),
+        ("row", row),
+        ("a_step", a_step),
+        ("b_step", b_step),
+        ("rank", len(outer)),
+        ("axes", axes_array(outer, node.name)),
+    )
+
+
+def lower_sum_s8(node: Node) -> Lowered:
+    """add and sub."""
+    assert isinstance(node.attrs, Elementwise)
+    total = sum_fields(node.attrs.clamp, node.type, [s.type for s in node.src])
+    return Lowered((*_broadcast(node), *prefixed("sum", total)))
+
+
+def lower_mul_s8(node: Node) -> Lowered:
+    """mul."""
+    assert isinstance(node.attrs, Elementwise)
+    multiplier, shift = mul_multiplier(node.type, [s.type for s in node.src])
+    return Lowered(
+        (
+            *_broadcast(node),
+            ("a_zero_point", node.src[0].type.zero_point),
+            ("b_zero_point", node.src[1].type.zero_point),
+            ("multiplier", multiplier),
+            ("shift", shift),
+            *s8_result(node.type, node.attrs.clamp),
+        )
+    )
+
+
+def lower_f32(node: Node) -> Lowered:
+    """add, sub and mul in float32."""
+    assert isinstance(node.attrs, Elementwise)
+    return Lowered((*_broadcast(node), *f32_bounds(node.attrs.clamp)))
+
+
+_S8, _F32 = ("s8", "s8"), ("f32", "f32")
+ROWS = (
+    Row(Op.ADD, _S8, "add_s8", "sum_s8_params", lower_sum_s8, inplace=(0, 1)),
+    Row(Op.SUB, _S8, "sub_s8", "sum_s8_params", lower_sum_s8, inplace=(0, 1)),
+    Row(Op.MUL, _S8, "mul_s8", "mul_s8_params", lower_mul_s8, inplace=(0, 1)),
+    Row(Op.ADD, _F32, "add_f32", "elementwise_f32_params", lower_f32, inplace=(0, 1)),
+    Row(Op.SUB, _F32, "sub_f32", "elementwise_f32_params", lower_f32, inplace=(0, 1)),
+    Row(Op.MUL, _F32, "mul_f32", "elementwise_f32_params", lower_f32, inplace=(0, 1)),
+)

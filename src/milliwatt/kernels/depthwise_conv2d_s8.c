@@ -1,0 +1,59 @@
+/* depthwise_conv2d with one output per input channel, s8.
+ *
+ * out[n,y,x,c] = clamp(out_zero_point + rescale(bias[c] + sum_t in[n,tap t of (y,x),c] * w[t,c]))
+ * taps as in conv2d_s8; -in_zero_point * sum(w) is folded into bias.
+ *
+ * Layouts: in [N,H,W,C], out [N,H',W',C]; weights [C/4][KH*KW][4], then [KH*KW] for each channel
+ * left over. Ranges: |bias| + 128 * sum|w| < 2^30 for every channel (checked when packing).
+ * Workspace: 2 * KH * KW pointers + C bytes. The output may not overlap the input.
+ * Rounding: TFLM's two roundings, see mw_fixed.h.
+ * Source: TensorFlow Lite 8-bit specification, DEPTHWISE_CONV_2D.
+ */
+#include "mw_fixed.h"
+#include "mw_taps_s8.h"
+
+/* All channels of one output pixel. */
+static void mw_depthwise_pixel(int8_t *out, uintptr_t base, const uintptr_t *taps, int32_t count,
+                               const mw_conv2d_s8_params *p) {
+    const int8_t *w = p->weights;
+    const int32_t *channel = p->channels;
+    const uintptr_t *stop = taps + count;
+    int32_t zero = p->out_zero_point, low = p->clamp_min, high = p->clamp_max;
+    for (int32_t left = p->in_c; left > 0;) {
+        int32_t acc[4], lanes = left >= 4 ? 4 : 1;
+        if (lanes == 4) {
+            int32_t s0 = channel[0], s1 = channel[3], s2 = channel[6], s3 = channel[9];
+            for (const uintptr_t *tap = taps; tap != stop; tap++, w += 4) {
+                const int8_t *x = (const int8_t *)(base + *tap);
+                int32_t x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+                int32_t w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3];
+                s0 += x0 * w0, s1 += x1 * w1, s2 += x2 * w2, s3 += x3 * w3;
+            }
+            acc[0] = s0, acc[1] = s1, acc[2] = s2, acc[3] = s3;
+        } else {
+            acc[0] = channel[0];
+            for (const uintptr_t *tap = taps; tap != stop; tap++) {
+                acc[0] += *(const int8_t *)(base + *tap) * *w++;
+            }
+        }
+        for (int32_t i = 0; i < lanes; i++, channel += 3) {
+            int32_t value = mw_rescale(acc[i], channel[1], channel[2]) + zero;
+            *out++ = (int8_t)mw_bound_s32(value, low, high);
+        }
+        base += (uintptr_t)lanes, left -= lanes;
+    }
+}
+
+void mw_depthwise_conv2d_s8(int8_t *out, const int8_t *in, const mw_conv2d_s8_params *params,
+                            void *workspace) {
+    mw_taps taps = mw_taps_init(params, workspace);
+    for (int32_t n = 0; n < params->batches; n++, in += params->in_h * params->in_w * params->in_c) {
+        for (int32_t y = 0; y < params->out_h; y++) {
+            for (int32_t x = 0; x < params->out_w; x++, out += params->out_c) {
+                uintptr_t base;
+                const uintptr_t *table = mw_taps_at(&taps, in, y, x, params, &base);
+                mw_depthwise_pixel(out, base, table, taps.count, params);
+            }
+        }
+    }
+}

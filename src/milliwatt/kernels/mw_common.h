@@ -1,0 +1,25 @@
+/* Shared by every kernel: memory helpers, limits and clamping. Internal; include mw.h instead. */
+#ifndef MW_COMMON_H
+#define MW_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* C99 7.1.4 allows declaring these without <string.h>, which freestanding toolchains lack. */
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+void *memset(void *to, int value, size_t bytes);
+
+static inline int32_t mw_min_s32(int32_t a, int32_t b) { return a < b ? a : b; }
+static inline int32_t mw_max_s32(int32_t a, int32_t b) { return a > b ? a : b; }
+
+static inline int32_t mw_bound_s32(int32_t x, int32_t low, int32_t high) {
+    x = x < low ? low : x; /* in this order: with crossed bounds `high` wins, as in the reference */
+    return x > high ? high : x;
+}
+
+static inline float mw_bound_f32(float x, float low, float high) {
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+#endif
