@@ -136,7 +136,8 @@ def _lifetimes(
         values[node] = add(node.name, node.type.nbytes, -1, last[node])
     for i, node in enumerate(order):
         call = bind(node)
-        host = _overwritable(node, [root(node.src[k]) for k in call.operands], call.inplace, i, last)
+        variable = [root(node.src[k]) for k in call.operands if not node.src[k].is_constant]
+        host = _overwritable(variable, call.inplace, i, last)
         if host is None or blocks[values[host]].nbytes < node.type.nbytes:
             values[node] = add(node.name, node.type.nbytes, i, last[node])
         else:
@@ -148,12 +149,12 @@ def _lifetimes(
 
 
 def _overwritable(
-    node: Node, operands: list[Node], inplace: tuple[int, ...], step: int, last: dict[Node, int]
+    operands: list[Node], inplace: tuple[int, ...], step: int, last: dict[Node, int]
 ) -> Node | None:
     """The first operand whose bytes the result may take: not read again, and read by one operand only."""
     for index in inplace:
         host = operands[index]
-        if not host.is_constant and last[host] == step and operands.count(host) == 1:
+        if last[host] == step and operands.count(host) == 1:
             return host
     return None
 

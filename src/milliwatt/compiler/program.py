@@ -88,7 +88,7 @@ def identifiers(names: Iterable[str]) -> list[str]:
     taken: set[str] = set()
     result = []
     for name in names:
-        base = re.sub(r"\W+", "_", name).strip("_")[-48:].lstrip("_") or "node"
+        base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[-48:].lstrip("_") or "node"
         ident, number = base, 2
         while ident in taken:
             ident, number = f"{base}_{number}", number + 1
