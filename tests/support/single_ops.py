@@ -101,20 +101,22 @@ def _weights(
     """Weight, perhaps a bias, and a result quantization that their products roughly fill."""
     channels = shape[axis]
     if x.dtype.is_float:
-        weight = constant(rng.standard_normal(shape).astype(np.float32), "w")
-        bias = constant(rng.standard_normal(channels).astype(np.float32), "b")
+        weight = constant(rng.standard_normal(shape).astype(np.float32), "y.weight")
+        bias = constant(rng.standard_normal(channels).astype(np.float32), "y.bias")
         return [weight, bias] if rng.random() < 0.8 else [weight], None
     per_axis = rng.random() < 0.7
     scales = 2.0 ** rng.uniform(-9, -3, channels if per_axis else 1)
     quant = Quant.per_axis(scales, axis) if per_axis else Quant.per_tensor(scales[0])
     values = rng.integers(-128 if rng.random() < 0.1 else -127, 128, shape).astype(np.int8)
-    nodes = [constant(values, "w", quant)]
+    nodes = [constant(values, "y.weight", quant)]
     products = (np.float32(x.scale) * quant.scales).astype(np.float32)
     if rng.random() < 0.8:
         reach = int(rng.choice([0, 1 << 10, 1 << 15, 1 << 20]))
         bias_quant = Quant.per_axis(products, 0) if per_axis else Quant.per_tensor(products[0])
         nodes.append(
-            constant(rng.integers(-reach, reach + 1, channels).astype(np.int32), "b", bias_quant)
+            constant(
+                rng.integers(-reach, reach + 1, channels).astype(np.int32), "y.bias", bias_quant
+            )
         )
     # Random products sum to about 74 * 74 * sqrt(fan_in) steps; the result has 128 to each side.
     natural = float(products.max()) * 43 * math.sqrt(fan_in)

@@ -46,7 +46,7 @@ _KINDS = re.compile(
     r"MaxPool|Mean|Reshape|Softmax|Sigmoid|Tanh|Pad|PadV2|Transpose|concat|add|sub|mul)\d*"
 )
 # Names that converters give to the model's inputs and outputs.
-_WRAPPER = re.compile(r"(serving_default_)?(.*?)(:\d+)?(_int8)?")
+_WRAPPER = re.compile(r"(serving_default_)?(.*?)(:\d+)?(_int8)?", re.DOTALL)
 _ANONYMOUS = ("", "Identity", "StatefulPartitionedCall", "PartitionedCall")
 
 
@@ -88,21 +88,24 @@ class _Names:
     """Readable names, each given once."""
 
     def __init__(self, raw: list[str]) -> None:
-        self._taken: set[str] = set()
-        self._scopes = _common_scopes([_layer(name) for name in raw])
+        self._taken: dict[str, int] = {}
+        self._scope = _common_scope([_layer(name) for name in raw])
 
     def give(self, wanted: str) -> str:
         """`wanted`, or `wanted_2`, `wanted_3` ... where it is taken."""
-        number, name = 1, wanted
+        name = wanted
         while name in self._taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        self._taken.add(name)
+            # Counting on from the last one keeps a file of equal names linear.
+            self._taken[wanted] += 1
+            name = f"{wanted}_{self._taken[wanted]}"
+        self._taken[name] = 1
         return name
 
     def of_tensor(self, raw: str, fallback: str) -> str:
         """The layer a tensor belongs to without the scopes that all layers share."""
-        segments = _layer(raw)[self._scopes :]
+        segments = _layer(raw)
+        if len(segments) > 1 and segments[: len(self._scope)] == self._scope:
+            segments = segments[len(self._scope) :]
         plain = re.sub(r"[^A-Za-z0-9_./-]+", "_", "/".join(segments)).strip("_")
         return self.give(fallback if plain in _ANONYMOUS else plain)
 
@@ -119,11 +122,11 @@ def _layer(raw: str) -> list[str]:
     return segments
 
 
-def _common_scopes(layers: list[list[str]]) -> int:
-    """How many leading segments all scoped layers share."""
+def _common_scope(layers: list[list[str]]) -> list[str]:
+    """The leading segments that all scoped layers share: `model` of model/conv and model/dense."""
     scoped = [layer[:-1] for layer in layers if len(layer) > 1]
-    columns = zip(*scoped, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
+    shared = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*scoped, strict=False))
+    return [column[0] for column in shared]
 
 
 class _Reader:
@@ -155,7 +158,7 @@ class _Reader:
         tensor = self._file.tensor(index)
         if index in self._made:
             raise ImportFailed(f"{tensor} is an input of the model twice")
-        if tensor.data is not None:
+        if tensor.data is not None and tensor.data.size:
             raise ImportFailed(
                 f"{tensor} is an input of the model and has stored data; one of them wanted"
             )

@@ -306,9 +306,9 @@ def _transpose(site: Site) -> Node:
     x = site.operand(0)
     rank = len(x.type.shape)
     perm = [int(axis) for axis in site.parameter(1).reshape(-1)]
-    if sorted(axis % rank if rank else axis for axis in perm) != list(range(rank)):
+    if sorted(perm) != list(range(rank)):
         site.fail(f"permutation {perm}; each axis 0 to {rank - 1} once wanted")
-    return site.node(Op.TRANSPOSE, (x,), Transpose(tuple(axis % rank for axis in perm)))
+    return site.node(Op.TRANSPOSE, (x,), Transpose(tuple(perm)))
 
 
 def _concat(site: Site) -> Node:
