@@ -24,7 +24,7 @@ check: $(VENV)/.installed-dev ## Lint, types, import layers, docstrings and the 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/interrogate
+	$(BIN)/interrogate src
 	$(PYTEST) -n $(WORKERS) -m "not slow"
 
 bench: $(VENV)/.installed-dev ## Measure models, emulation speed and the equality ladder into bench/results
