@@ -166,10 +166,15 @@ void mw_on_block(void *engine, uint64_t address64, uint32_t size, void *user) {
 void mw_on_access(void *engine, int type, uint64_t address64, int size, int64_t value, void *user) {
   mw_counter *c = user;
   const uint32_t address = (uint32_t)address64;
-  (void)engine;
   (void)type;
   (void)value;
   if ((address & ((uint32_t)size - 1u)) != 0u) {
+    if (c->strict != 0u) {
+      c->misaligned = 1u;
+      c->misaligned_address = address;
+      c->emu_stop(engine);
+      return;
+    }
     /* An odd word is byte, halfword, byte: two transfers more. Other cases are one more. */
     c->split[c->layer] += size > 2 && (address & 1u) != 0u ? 2u : 1u;
   }

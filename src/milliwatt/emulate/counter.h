@@ -59,6 +59,9 @@ typedef struct {
   uint32_t stopped;
   uint32_t block_address; /* of the block entered last, for faults */
   uint32_t stack_low;
+  uint32_t strict;     /* 1: the core faults on unaligned accesses */
+  uint32_t misaligned; /* 1: it would have, at `misaligned_address` */
+  uint32_t misaligned_address;
 
   /* Flash timing. */
   uint32_t flash_base;

@@ -56,6 +56,7 @@ class _State(ctypes.Structure):
         ("last_end", _u32),
         ("budget", _u64),
         *((name, _u32) for name in ("stopped", "block_address", "stack_low")),
+        *((name, _u32) for name in ("strict", "misaligned", "misaligned_address")),
         *((name, _u32) for name in ("flash_base", "flash_bytes", "wait_states", "read_shift")),
         *((name, _u32) for name in ("prefetch", "prefetch_hit", "prefetched", "whole_line")),
         ("icache", _Cache),
@@ -165,7 +166,7 @@ class Counter:
         self._caches.append((state, slot_of, line_of, used, valid))
 
     def clear(self) -> None:
-        """Forget the counts of the last run and empty the caches, so that equal runs count alike."""
+        """Forget the last run's counts and empty the caches, so that equal runs count alike."""
         state, count = self.state, self.state.block_count
         self._entries[:, :count] = 0
         self._falls[:, :count] = 0

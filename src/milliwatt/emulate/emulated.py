@@ -120,11 +120,15 @@ class EmulatedSession:
         suffix = "" if self._count else "_uncounted"
         add(unicorn.UC_HOOK_BLOCK, f"mw_on_block{suffix}", state)
         if self._count:
-            if firmware.board.flash.wait_states or self._timing.unaligned:
+            counter.state.strict = self._timing.strict
+            watched = self._timing.unaligned or self._timing.strict
+            if firmware.board.flash.wait_states or watched:
                 kinds = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
                 add(kinds, "mw_on_access", state)
             formula = self._timing.divide
-            for place in isa.divisions(code.data, code.address) if formula else ():
+            for place in isa.divisions(code.data, code.address):
+                if formula is None:
+                    break
                 operands = (isa.register(place.dividend), isa.register(place.divisor))
                 data = counter.divide(operands, place.signed, formula)
                 add(unicorn.UC_HOOK_CODE, "mw_on_divide", data, place.address, place.address)
@@ -174,7 +178,7 @@ class EmulatedSession:
         stack = np.frombuffer(bytes(self._engine.mem_read(bottom, top - bottom)), np.uint8)
         used = np.flatnonzero(stack != _PAINT)
         lowest = bottom + int(used[0]) if used.size else top
-        return top - min(lowest, self._counter.state.stack_low)
+        return top - min(lowest, int(self._counter.state.stack_low))
 
     def _call(self, function: str, limit_cycles: int) -> None:
         """Call a C function without arguments; MachineFault unless it returns 0."""
@@ -191,7 +195,7 @@ class EmulatedSession:
         import unicorn
 
         state, counter = self._counter.state, self._isa.register("pc")
-        position, self._fault = begin, None
+        position, self._fault, state.misaligned = begin, None, 0
         spent_bytes = 0
         while True:
             state.stopped = 0
@@ -203,6 +207,9 @@ class EmulatedSession:
                 self._engine.emu_start(position | self._isa.entry_bit, until)
             except unicorn.UcError as error:
                 raise self._error(explain(error.errno, self._fault, self._stack)) from None
+            if state.misaligned:
+                address = state.misaligned_address
+                raise self._error(f"hard fault: unaligned access to {address:#010x}")
             spent_bytes += budget - state.budget
             position = self._engine.reg_read(counter)
             if position == until:

@@ -68,6 +68,7 @@ CORTEX_M0PLUS = Timing(
     cycles={**_M4_CYCLES, "load_pc": 2},
     taken={"branch": 1, "call": 2, "branch_register": 1, "pop_pc": 2, "load_pc": 1, "alu": 1},
     divide=None,
+    strict=True,
 )
 
 CORTEX_M33 = Timing(

@@ -50,7 +50,8 @@ class Timing:
     after another costs 1, unless its address needs what that one loads. `stalls` gives the cycles
     an instruction waits when it reads the result of the one before, by the latter's kind. `pairs`
     are the kinds that a second instruction may issue together with its predecessor (dual issue);
-    `unaligned` is the cost of each extra bus transfer of an unaligned access.
+    `unaligned` is the cost of each extra bus transfer of an unaligned access, `strict` says that
+    there are none: the core faults.
     """
 
     core: str
@@ -62,6 +63,7 @@ class Timing:
     stalls: Mapping[str, int] = field(default_factory=dict)
     pairs: frozenset[str] = frozenset()
     unaligned: int = 0
+    strict: bool = False
 
 
 SINGLE = frozenset({"load", "store", "fp_load", "fp_store"})

@@ -58,7 +58,7 @@ def _long(word: int, address: int) -> Instruction:
     if word >> 2 & 31 == 0x0C and word >> 25 == 1:
         kind = "divide" if word >> 14 & 1 else "mul"
     dest = word >> 7 & 31 if "d" in uses else 0
-    reads = (word >> 15 & 31,) if "1" in uses else ()
+    reads: tuple[int, ...] = (word >> 15 & 31,) if "1" in uses else ()
     reads += (word >> 20 & 31,) if "2" in uses else ()
     return _make(address, 4, kind, dest, reads)
 
