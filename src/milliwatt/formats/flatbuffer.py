@@ -15,8 +15,8 @@ import numpy as np
 
 from milliwatt.errors import ImportFailed
 
-# Honest files are read about once; shared buffers and names make it a few times.
-READS = 16
+# Honest files are read once to twice; buffers that tensors share make it a few times.
+READS = 8
 
 
 class FlatBuffer:
@@ -137,6 +137,14 @@ class Table:
         return Table(self.buffer, self.buffer.follow(start + 4 * index))
 
     def items(self, field: int) -> Iterator[Table]:
-        """The elements of a vector of tables."""
+        """The elements of a vector of tables; each must be a table of its own."""
+        seen: set[int] = set()
         for index in range(self.length(field)):
-            yield self.item(field, index)
+            table = self.item(field, index)
+            if table.at in seen:
+                raise ImportFailed(
+                    f"offset {table.at}: element {index} of a vector is the table of an earlier "
+                    "one; the file is damaged"
+                )
+            seen.add(table.at)
+            yield table

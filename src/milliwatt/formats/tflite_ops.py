@@ -174,7 +174,7 @@ def _weights(site: Site, rank: int) -> tuple[Node, ...]:
         site.fail(f"weight is {weight.type.short}; {rank} axes wanted")
     if site.operand(0).type.dtype.is_float and weight.type.dtype is DType.S8 and weight.type.quant:
         real = dequantize_array(weight.value, weight.type)
-        return (constant(real, weight.name), *present[1:])
+        return (constant(real, f"{site.name}.weight"), *present[1:])
     return present
 
 

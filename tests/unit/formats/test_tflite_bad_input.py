@@ -15,6 +15,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as tflite
 
 from milliwatt.errors import ImportFailed, MilliwattError, UnsupportedOp
+from milliwatt.formats.flatbuffer import FlatBuffer
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.ir.attrs import Concat, Conv2d, Transpose, Unary
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
@@ -343,7 +344,26 @@ def test_one_buffer_read_again_and_again() -> None:
         operator(tree, "c").inputs = [*operator(tree, "c").inputs, *range(4, 104)]
         tree.subgraphs[0].tensors += [tensor(tree, "big")] * 100
 
-    assert "more than 16 times over" in str(refusal(edited(write_tflite(graph), edit)))
+    assert "more than 8 times over" in str(refusal(edited(write_tflite(graph), edit)))
+
+
+@pytest.mark.parametrize("vector", ["operators", "operator codes"])
+def test_a_quarter_million_copies_of_one_table(vector: str) -> None:
+    """A vector of offsets that all lead to one table is small to write and slow to believe."""
+    model, count = small_model(), 250_000
+    root = FlatBuffer(model).root()
+    owner, field = (root, 1) if vector == "operator codes" else (root.item(2, 0), 3)
+    # Offsets only lead forward: the vector, then a second copy of the model to point into.
+    head = model + bytes(-len(model) % 4)
+    start = len(head)
+    behind = start + 4 + 4 * count
+    goal = behind + owner.item(field, 0).at
+    offsets = (goal - (start + 4 + 4 * np.arange(count))).astype("<u4").tobytes()
+    spoiled = bytearray(head + struct.pack("<I", count) + offsets + model)
+    vtable = owner.at - struct.unpack_from("<i", model, owner.at)[0]
+    slot = owner.at + struct.unpack_from("<H", model, vtable + 4 + 2 * field)[0]
+    struct.pack_into("<I", spoiled, slot, start - slot)
+    assert "is the table of an earlier one" in str(refusal(bytes(spoiled)))
 
 
 def test_names_cannot_break_the_line() -> None:
