@@ -132,17 +132,19 @@ def _module_class(torch: Any) -> Any:
 
 
 def _hold(torch: Any, module: Any, node: Node) -> None:
-    """Register a constant under its node's name; torch spells a dot as a step into a submodule."""
+    """Hold a constant under its node's name; torch spells a dot as a step into a submodule.
+
+    It goes into torch's tables directly, because `register_parameter` refuses names that are
+    attributes too (`forward`) or that stand for a submodule as well (`conv` beside `conv.bias`).
+    """
     *path, leaf = node.name.split(".")
     value = torch.from_numpy(node.value.copy())
     for step in path:
-        if step not in module._modules:
-            module.add_module(step, torch.nn.Module())
-        module = module._modules[step]
+        module = module._modules.setdefault(step, torch.nn.Module())
     if node.type.shape:
-        module.register_parameter(leaf, torch.nn.Parameter(value))
+        module._parameters[leaf] = torch.nn.Parameter(value)
     else:
-        module.register_buffer(leaf, value)
+        module._buffers[leaf] = value
 
 
 def _held(module: Any, name: str) -> Any:
@@ -238,8 +240,7 @@ def _reshape(torch: Any, node: Node, x: Any) -> Any:
 
 
 def _concat(torch: Any, node: Node, *parts: Any) -> Any:
-    attrs = cast(Concat, node.attrs)
-    return _clipped(torch, torch.cat(parts, dim=attrs.axis), attrs.clamp)
+    return torch.cat(parts, dim=cast(Concat, node.attrs).axis)
 
 
 _FUNCTIONS: dict[Op, Callable[..., Any]] = {

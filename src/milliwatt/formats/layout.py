@@ -3,10 +3,10 @@
 Nothing is turned at run time that can be turned at import. The pass walks the graph once and keeps,
 for every value, a node of the new graph and how the value's axes lie in it (a `_View`). A
 transpose, and a reshape that only adds or drops axes of size 1, change the view and make no node.
-An operator that does not care about the order of axes runs on the node as it lies; one that does care (conv2d,
-pools) asks for the value itself, which by then lies channels-last already, so the transposes have
-cancelled. A flatten of turned axes becomes a view with its last axis reordered, which
-fully_connected takes up into the columns of its weight. Constants are turned in place.
+An operator that does not care about the order of axes runs on the node as it lies; one that does
+care (conv2d, pools) asks for the value itself, which by then lies channels-last already, so the
+transposes have cancelled. A flatten of turned axes becomes a view with its last axis reordered,
+which fully_connected takes up into the columns of its weight. Constants are turned in place.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ def to_nhwc(graph: Graph) -> Graph:
 
     Removes every transpose from convolutional networks that were written channels-first, flatten
     before fully_connected included; one that cannot be removed (a permuted output, a reshape that
-    mixes turned axes) stays and is correct. Inputs and outputs keep order and types.
+    mixes turned axes) stays and is correct, and never more elements move than before. Inputs and
+    outputs keep order and types.
     """
-    return _Layout().run(graph)
+    return min(_Layout().run(graph), graph, key=_moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,7 +284,7 @@ class _Layout:
         runs = _runs(view, groups)
         if runs is not None:
             return self._regrouped(view, shape, groups, runs)
-        return self._flattened(view, shape, groups)
+        return self._flattened(view, shape, groups) or self._gathered(view, shape, groups)
 
     def _regrouped(
         self, view: _View, shape: Axes, groups: list[tuple[Axes, Axes]], runs: list[int]
@@ -299,6 +300,16 @@ class _Layout:
         node = self._reshaped(view.node, (1,) * ones + tuple(shape[i] for i in laid))
         axes = {axis: ones + place for place, axis in enumerate(laid)}
         return _View(node, tuple(axes.get(i, -1) for i in range(len(shape))))
+
+    def _gathered(self, view: _View, shape: Axes, groups: list[tuple[Axes, Axes]]) -> _View:
+        """A reshape that needs a transpose: one that brings each group's axes together, no more."""
+        runs = sorted(range(len(groups)), key=lambda k: min(view.axes[i] for i in groups[k][0]))
+        laid = [i for k in runs for i in groups[k][0]]
+        axes = tuple(view.axes[i] for i in laid)
+        node = self.arrange(replace(view, axes=axes), [view.node.type.shape[a] for a in axes])
+        places = {i: place for place, i in enumerate(laid)}
+        together = tuple(places.get(i, -1) for i in range(len(view.axes)))
+        return self._regrouped(_View(node, together), shape, groups, runs)
 
     def _flattened(self, view: _View, shape: Axes, groups: list[tuple[Axes, Axes]]) -> _View | None:
         """A flatten of turned axes into the last one: the node's elements in their own order."""
@@ -377,6 +388,11 @@ class _Layout:
         return self.arrange(replace(view, axes=axes), shape)
 
 
+def _moved(graph: Graph) -> int:
+    """Elements that transposes move at run time."""
+    return sum(node.type.size for node in graph.nodes() if node.op is Op.TRANSPOSE)
+
+
 def _kept(perm: Axes, shape: Axes) -> Axes:
     return tuple(p if d > 1 else -1 for p, d in zip(perm, shape, strict=True))
 
@@ -391,10 +407,11 @@ def _through(axes: Axes, perm: Axes, rank: int) -> Axes:
 
 def _completed(axes: Axes, shape: Axes) -> Axes:
     """`axes` with a place for every axis of size 1 too, past the node's last where it is full."""
-    natural = _NATURAL.get(len(axes), axes)
-    fits = all(a in (-1, n) for a, n in zip(axes, natural, strict=True))
-    if len(shape) == len(axes) and fits and not _is_plain(axes):
-        return natural
+    natural = _NATURAL.get(len(axes), ())
+    if natural and len(shape) == len(axes) and not _is_plain(axes):
+        fits = all(a in (-1, n) for a, n in zip(axes, natural, strict=True))
+        if fits:
+            return natural
     free = [k for k in range(max(len(shape), len(axes))) if k not in axes]
     return tuple(a if a >= 0 else free.pop(0) for a in axes)
 

@@ -8,6 +8,7 @@ Source of the operator set: the core ATen IR of torch.export (docs, "IRs").
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,8 @@ WORKS = (
     "divisor, mean, add, sub, mul, div by a constant, cat, flatten, reshape, permute, constant pad "
     "and dropout work"
 )
+# Characters that `ir.verify` allows in no name; torch allows any but the dot.
+_UNNAMEABLE = re.compile(r"[^A-Za-z0-9_./:;\-]")
 _TO_LAST = (0, 2, 3, 1)
 _TO_FIRST = (0, 3, 1, 2)
 
@@ -59,7 +62,8 @@ class Builder:
     shared: dict[tuple[str, str], Node] = field(default_factory=dict)
 
     def unique(self, name: str) -> str:
-        """`name`, or `name_1`, `name_2`, ... where it is taken."""
+        """`name`, or `name_1`, `name_2`, ... where it is taken; unusual characters become `_`."""
+        name = _UNNAMEABLE.sub("_", name)
         fresh, count = name, 0
         while fresh in self.taken:
             count += 1
@@ -86,7 +90,7 @@ class Builder:
 
 @dataclass(frozen=True)
 class Call:
-    """One ATen call: its operands by the names in its schema, its place in the module, its shape."""
+    """One ATen call: operands by their names in the schema, place in the module, shape."""
 
     builder: Builder
     target: str
@@ -95,7 +99,7 @@ class Call:
     shape: tuple[int, ...]
 
     def emit(self, op: Op, src: Sequence[Node], attrs: Attrs, part: str = "") -> Node:
-        """A node named after the module that made the call; `part` names helpers of the main one."""
+        """A node named after the module that made the call; `part` names a helper of the main."""
         name = f"{self.name}.{part}" if part else self.name
         return Node(op, tuple(src), attrs, self.builder.unique(name))
 
