@@ -24,11 +24,13 @@ void mw_depthwise_conv2d_mult_s8(int8_t *out, const int8_t *in, const mw_conv2d_
                 const int8_t *w = params->weights + o;
                 uintptr_t first = base + (uintptr_t)(o / multiplier);
                 int32_t acc = channel[0];
+                MW_ROLLED
                 for (int32_t t = 0; t < taps.count; t++, w += channels) {
                     acc += *(const int8_t *)(first + table[t]) * *w;
                 }
-                int32_t value = mw_rescale(acc, channel[1], channel[2]) + params->out_zero_point;
-                *out++ = (int8_t)mw_bound_s32(value, params->clamp_min, params->clamp_max);
+                *out++ = (int8_t)mw_requantize_s8(acc, channel[1], channel[2],
+                                                  params->out_zero_point, params->clamp_min,
+                                                  params->clamp_max);
             }
         }
     }

@@ -12,35 +12,42 @@
 #include "mw_fixed.h"
 #include "mw_taps_s8.h"
 
-/* All channels of one output pixel. */
-static void mw_depthwise_pixel(int8_t *out, uintptr_t base, const uintptr_t *taps, int32_t count,
+/* All channels of one output pixel: four at a time, then one by one. */
+static MW_NOINLINE void mw_depthwise_pixel(int8_t *out, uintptr_t base, const uintptr_t *taps, int32_t count,
                                const mw_conv2d_s8_params *p) {
     const int8_t *w = p->weights;
-    const int32_t *channel = p->channels;
-    const uintptr_t *stop = taps + count;
-    int32_t zero = p->out_zero_point, low = p->clamp_min, high = p->clamp_max;
-    for (int32_t left = p->in_c; left > 0;) {
-        int32_t acc[4], lanes = left >= 4 ? 4 : 1;
+    const int32_t *channel = p->channels, *stop = channel + 3 * p->in_c;
+    while (channel != stop) {
+        const uintptr_t *tap = taps;
+        int32_t acc[4], left = count, lanes = stop - channel >= 12 ? 4 : 1;
         if (lanes == 4) {
             int32_t s0 = channel[0], s1 = channel[3], s2 = channel[6], s3 = channel[9];
-            for (const uintptr_t *tap = taps; tap != stop; tap++, w += 4) {
-                const int8_t *x = (const int8_t *)(base + *tap);
-                int32_t x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
-                int32_t w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3];
-                s0 += x0 * w0, s1 += x1 * w1, s2 += x2 * w2, s3 += x3 * w3;
+#define MW_TAP(k)                                                               \
+    {                                                                           \
+        const int8_t *x = (const int8_t *)(base + tap[k]), *v = w + 4 * (k);    \
+        int32_t x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];                     \
+        int32_t w0 = v[0], w1 = v[1], w2 = v[2], w3 = v[3];                     \
+        s0 += x0 * w0, s1 += x1 * w1, s2 += x2 * w2, s3 += x3 * w3;             \
+    }
+            MW_ROLLED
+            for (; left >= 3; left -= 3, tap += 3, w += 12) {
+                MW_TAP(0) MW_TAP(1) MW_TAP(2)
             }
+            MW_ROLLED
+            for (; left > 0; left--, tap++, w += 4) MW_TAP(0)
+#undef MW_TAP
             acc[0] = s0, acc[1] = s1, acc[2] = s2, acc[3] = s3;
         } else {
             acc[0] = channel[0];
-            for (const uintptr_t *tap = taps; tap != stop; tap++) {
-                acc[0] += *(const int8_t *)(base + *tap) * *w++;
-            }
+            MW_ROLLED
+            for (; left > 0; left--) acc[0] += *(const int8_t *)(base + *tap++) * *w++;
         }
+        MW_ROLLED
         for (int32_t i = 0; i < lanes; i++, channel += 3) {
-            int32_t value = mw_rescale(acc[i], channel[1], channel[2]) + zero;
-            *out++ = (int8_t)mw_bound_s32(value, low, high);
+            *out++ = (int8_t)mw_requantize_s8(acc[i], channel[1], channel[2], p->out_zero_point,
+                                              p->clamp_min, p->clamp_max);
         }
-        base += (uintptr_t)lanes, left -= lanes;
+        base += (uintptr_t)lanes;
     }
 }
 

@@ -9,6 +9,22 @@
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 
+/* Before a loop: keep it rolled. clang unrolls by guess what is unrolled by hand where it pays, and code
+ * that outgrows the flash cache (1 KiB on many parts) costs more than it saves. */
+#if defined(__clang__)
+#define MW_ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define MW_ROLLED
+#endif
+
+/* Before an inner loop's function: give it registers of its own. Inlined into a caller with many live
+ * values its loop would spill. */
+#if defined(__GNUC__)
+#define MW_NOINLINE __attribute__((noinline))
+#else
+#define MW_NOINLINE
+#endif
+
 static inline int32_t mw_min_s32(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t mw_max_s32(int32_t a, int32_t b) { return a > b ? a : b; }
 

@@ -14,18 +14,19 @@ static inline int32_t mw_doubling_high_mul(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
 
-/* x / 2^shift rounded to nearest, halves away from zero; shift in [0, 31], x + 2^(shift-1) fits.
- * (2^shift - (x < 0)) / 2 is the nudge, and is 0 for shift 0 without a branch. */
-static inline int32_t mw_rounding_shift_right(int32_t x, int32_t shift) {
-    uint32_t nudge = (((uint32_t)1 << shift) - ((uint32_t)x >> 31)) >> 1;
-    return (int32_t)((uint32_t)x + nudge) >> shift;
+/* x * multiplier / 2^31 * 2^shift: the doubling high product, then the right shift rounded to nearest
+ * with halves away from zero, floor((h + 2^(e-1) - (h < 0)) / 2^e) with e = -shift, done in two shifts
+ * so that nothing leaves 32 bits. A left shift is applied to x first and wraps. */
+static inline int32_t mw_rescale(int32_t x, int32_t multiplier, int32_t shift) {
+    if (shift >= 0) return mw_doubling_high_mul((int32_t)((uint32_t)x << shift), multiplier);
+    int32_t high = mw_doubling_high_mul(x, multiplier);
+    return (((high + (high >> 31)) >> ~shift) + 1) >> 1;
 }
 
-/* x * multiplier / 2^31 * 2^shift for any int32 x whose left-shifted value wraps like the reference. */
-static inline int32_t mw_rescale(int32_t x, int32_t multiplier, int32_t shift) {
-    int32_t left = shift > 0 ? shift : 0;
-    int32_t shifted = (int32_t)((uint32_t)x << left);
-    return mw_rounding_shift_right(mw_doubling_high_mul(shifted, multiplier), left - shift);
+/* The stored result of an accumulator. */
+static inline int32_t mw_requantize_s8(int32_t acc, int32_t multiplier, int32_t shift,
+                                       int32_t zero_point, int32_t low, int32_t high) {
+    return mw_bound_s32(mw_rescale(acc, multiplier, shift) + zero_point, low, high);
 }
 
 #endif

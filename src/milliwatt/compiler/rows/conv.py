@@ -17,8 +17,6 @@ from milliwatt.compiler.rows.results import f32_bounds, prefixed, s8_result, sum
 
 # What a pointer takes on the widest machine that we run on; the depthwise kernels keep tables of them.
 POINTER_BYTES = 8
-# The rescaling adds half a unit to the accumulator's high product, which must stay in 32 bits.
-ACCUMULATOR_LIMIT = 2**30
 
 
 def pack_pairs(weight: np.ndarray) -> np.ndarray:
@@ -53,19 +51,23 @@ def _bias(node: Node, channels: int) -> np.ndarray:
 
 
 def _folded_bias(
-    node: Node, attrs: Conv2d | FullyConnected, weight: np.ndarray, axis: int
+    node: Node, attrs: Conv2d | FullyConnected, out: Type, weight: np.ndarray, axis: int
 ) -> np.ndarray:
-    """s32 [channels] with the input offset folded in; UnsupportedOp where the sum might overflow."""
+    """s32 [channels] with the input offset folded in; UnsupportedOp where a sum may leave 32 bits."""
     bias = _bias(node, weight.shape[axis])
     if not attrs.folded:
         bias = fold_offset(node.src[0].type, weight, bias, axis)
     others = tuple(a for a in range(weight.ndim) if a != axis)
     largest = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=others)
-    if int(largest.max()) >= ACCUMULATOR_LIMIT:
-        channel = int(largest.argmax())
+    multiplier, shift = multipliers(node.src[0].type, node.src[1].type, out)
+    raised = largest << np.maximum(shift, 0)
+    # The kernels nudge the high product by half a unit of the last shift, in 32 bits.
+    nudged = (raised * multiplier >> 31) + 1 + ((1 << np.maximum(-shift, 0)) >> 1)
+    worst = np.maximum(raised, nudged)
+    if int(worst.max()) >= 2**31:
         raise UnsupportedOp(
-            f"{node.name} ({node.op}): the sum of channel {channel} may reach {int(largest.max())}; "
-            f"below {ACCUMULATOR_LIMIT} wanted; its bias or weights are out of range"
+            f"{node.name} ({node.op}): the sum of channel {int(worst.argmax())} may reach "
+            f"{int(worst.max())}; below {2**31} wanted; its bias or its scales are out of range"
         )
     return bias
 
@@ -99,7 +101,7 @@ def _conv_fields(
 ) -> tuple[Field, ...]:
     """The members of mw_conv2d_s8_params."""
     x = node.src[0].type
-    bias = _folded_bias(node, attrs, weight, axis)
+    bias = _folded_bias(node, attrs, out, weight, axis)
     columns = (bias, *_scales(x, node.src[1].type, out, len(bias)))
     return (
         *_window(attrs, x, out, weight.shape[1:3]),
@@ -183,7 +185,7 @@ def _fully_connected(node: Node, attrs: Conv2d | FullyConnected, rows: int) -> L
             *s8_result(node.type, attrs.clamp),
             ("scale_step", 2 if len(scales) > 1 else 0),
             ("weights", pack_pairs(flat)),
-            ("bias", _folded_bias(node, attrs, flat, axis=0)),
+            ("bias", _folded_bias(node, attrs, node.type, flat, axis=0)),
             ("scales", scales.astype(np.int32).reshape(-1)),
         ),
         operands=(0,),
