@@ -1,0 +1,1 @@
+"""Measurements that the README and the changelog quote; `make bench` runs them into bench/results."""

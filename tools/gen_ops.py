@@ -1,0 +1,83 @@
+"""Write docs/ops.md: every operator, its attributes, its kernels. The tables are the code's own.
+
+`make docs` runs it; a test fails when the file on disk differs from what this renders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from milliwatt.compiler.bind import TABLE
+from milliwatt.ir.ops import OPS, Op
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
+
+_HEAD = """\
+# Operators and kernels
+
+Written by `make docs` from the operator table (`ir/ops`) and the bind table (`compiler/rows`); do not
+edit. What an operator computes is its NumPy reference in `ir/ops/<family>.py`; what its attributes
+mean is in `ir/attrs.py`; what a kernel asks of its parameters is in the head comment of its C file.
+
+## Operators
+
+| operator | operands | attributes | element types (first operand -> result) |
+|---|---|---|---|
+"""
+
+_KERNELS = """
+## Kernels
+
+The first row that matches a node binds it. `over` lists the pointer operands whose memory the result
+may take over, where sizes agree and nothing reads the operand later.
+
+| operator | types | kernel | asks | over |
+|---|---|---|---|---|
+"""
+
+_NO_ROW = {
+    Op.INPUT: "given by the caller",
+    Op.CONSTANT: "kept in flash",
+    Op.RESHAPE: "the operand's bytes under another type",
+}
+
+
+def _operands(op: Op) -> str:
+    low, high = OPS[op].arity
+    if low == high:
+        return str(low)
+    return f"{low} to {high}" if high < 100 else f"{low} or more"
+
+
+def _types(op: Op) -> str:
+    kinds = dict.fromkeys(
+        "any" if row.dtypes is None else " -> ".join(row.dtypes) for row in TABLE if row.op is op
+    )
+    return ", ".join(kinds) or _NO_ROW[op]
+
+
+def render() -> str:
+    """The whole file as text."""
+    lines = [_HEAD]
+    for op, row in OPS.items():
+        attrs = ", ".join(f"`{f.name}`" for f in fields(row.attrs)) or "none"
+        lines.append(f"| `{op}` | {_operands(op)} | {attrs} | {_types(op)} |\n")
+    lines.append(_KERNELS)
+    for entry in TABLE:
+        kinds = "any" if entry.dtypes is None else " -> ".join(entry.dtypes)
+        over = ", ".join(str(i) for i in entry.inplace)
+        lines.append(
+            f"| `{entry.op}` | {kinds} | `mw_{entry.kernel}` | {entry.note or 'nothing'} | {over} |\n"
+        )
+    return "".join(lines)
+
+
+def main() -> None:
+    """Write docs/ops.md."""
+    TARGET.write_text(render(), encoding="utf-8")
+    print(f"wrote docs/{TARGET.name}")
+
+
+if __name__ == "__main__":
+    main()
