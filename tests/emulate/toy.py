@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from milliwatt.compiler.board import Board
 from milliwatt.compiler.firmware import Firmware, Layer, Port
 from milliwatt.compiler.toolchain import compile_firmware
 from milliwatt.emulate.boards import board as board_named
@@ -64,14 +65,14 @@ EXPECTED = (INPUT * np.arange(1, 9) + 1).astype(np.int8)
 
 
 def firmware(
-    board: str = "cortex-m4",
+    board: str | Board = "cortex-m4",
     changed: Mapping[str, str] | None = None,
     *,
     toolchain: str = "zig",
     stack_bytes: int = 2048,
 ) -> Firmware:
     """The toy firmware for a board, with some of its sources replaced."""
-    target = board_named(board)
+    target = board if isinstance(board, Board) else board_named(board)
     sources = {**SOURCES, **(changed or {})}
     linked = compile_firmware(sources, target, toolchain=toolchain, stack_bytes=stack_bytes)
     return Firmware(

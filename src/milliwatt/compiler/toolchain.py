@@ -329,7 +329,8 @@ def _run(command: Sequence[str | Path], work: Path, what: str) -> None:
     if done.returncode:
         text = done.stderr.strip() or f"exit status {done.returncode}"
         lines = text.splitlines()
-        first = next((line for line in lines if "error" in line), lines[0])
+        telling = (line for line in lines if re.search("error:|undefined reference", line))
+        first = next((line for line in telling if "collect2" not in line), lines[0])
         # Only a section beyond the 32 MiB of link.ld.in gets here; verify_fits judges the rest.
         kind = DoesNotFit if "will not fit in region" in text else MilliwattError
         error = kind(f"{what} failed: {first.strip()}")
@@ -369,7 +370,8 @@ def _link(
     keep = [f"-Wl,-u,{name}" for name in _ENTRIES]
     options = ["-Wl,-e,Reset_Handler", *keep, "-Wl,--gc-sections", "-T", "link.ld"]
     if compiler.kind == "gcc":
-        options += ["-nostartfiles", "-nostdlib", "-Wl,--no-warn-rwx-segments"]
+        # -n: no page alignment, or GNU ld puts the ELF headers in front of the first section.
+        options += ["-nostartfiles", "-nostdlib", "-Wl,-n", "-Wl,--no-warn-rwx-segments"]
         _run([*common, *options, "-lgcc"], work, what)
         return made.read_bytes()
     try:

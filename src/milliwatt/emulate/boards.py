@@ -46,7 +46,9 @@ def board(name: str | Path) -> Board:
     table = _shipped()
     if str(name) in table:
         return table[str(name)]
-    near = difflib.get_close_matches(str(name).lower(), table, n=1, cutoff=0.4)
+    wanted = str(name).lower()
+    near = [known for known in sorted(table) if wanted and wanted in known]
+    near = near or difflib.get_close_matches(wanted, table, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}?" if near else f"known boards: {', '.join(sorted(table))}"
     raise BadData(f"board {str(name)!r} is not known; {hint} (`mw boards` lists them)")
 

@@ -1,7 +1,7 @@
 /* Hooks that the emulator calls for each block, memory access and division: count, decide nothing.
  *
  * Built into a shared library at first use (counter.py). A Python callback here would cost a
- * hundred times more. What a block costs in cycles is worked out once, afterwards, from its disassembly. */
+ * hundred times more. What a block costs in cycles is worked out afterwards, from its disassembly. */
 #include "counter.h"
 
 #define NONE UINT32_MAX
@@ -37,10 +37,10 @@ static uint32_t find_block(mw_counter *c, uint32_t address, uint32_t size) {
   return c->block_count - 1u;
 }
 
-/* Cycles that reading flash read number `read` costs now. */
-static uint32_t read_flash(mw_counter *c, uint32_t read) {
+/* Cycles that reading flash read number `read` costs now. Only instructions are prefetched. */
+static uint32_t read_flash(mw_counter *c, uint32_t read, int is_data) {
   uint32_t cycles = c->wait_states;
-  if (c->prefetch != 0u) {
+  if (c->prefetch != 0u && is_data == 0) {
     if (read == c->prefetched) {
       cycles = c->prefetch_hit;
     }
@@ -70,12 +70,13 @@ static uint32_t find_slot(mw_cache *cache, uint32_t line) {
   return slot;
 }
 
-/* Cycles lost reading flash bytes [from, to) (offsets into the flash) through a cache. */
-static uint32_t fetch(mw_counter *c, mw_cache *cache, uint32_t from, uint32_t to) {
+/* Cycles lost reading flash bytes [from, to) (offsets into the flash) through their cache. */
+static uint32_t fetch(mw_counter *c, uint32_t from, uint32_t to, int is_data) {
+  mw_cache *cache = is_data != 0 ? c->data : &c->icache;
   uint32_t cycles = 0;
   if (cache->ways == 0u) {
     for (uint32_t read = from >> c->read_shift; read <= (to - 1u) >> c->read_shift; ++read) {
-      cycles += read_flash(c, read);
+      cycles += read_flash(c, read, is_data);
     }
     return cycles;
   }
@@ -97,7 +98,7 @@ static uint32_t fetch(mw_counter *c, mw_cache *cache, uint32_t from, uint32_t to
       const uint32_t bit = UINT32_C(1) << (read - line_read);
       if ((cache->valid[slot] & bit) == 0u) {
         cache->valid[slot] |= bit;
-        cycles += read_flash(c, read);
+        cycles += read_flash(c, read, is_data);
       }
     }
   }
@@ -159,7 +160,7 @@ void mw_on_block(void *engine, uint64_t address64, uint32_t size, void *user) {
   c->last_end = address + size;
   if (c->wait_states != 0u && address - c->flash_base < c->flash_bytes) {
     const uint32_t from = address - c->flash_base;
-    c->stalls[c->layer] += fetch(c, &c->icache, from, from + size);
+    c->stalls[c->layer] += fetch(c, from, from + size, 0);
   }
 }
 
@@ -180,7 +181,7 @@ void mw_on_access(void *engine, int type, uint64_t address64, int size, int64_t 
   }
   if (c->wait_states != 0u && address - c->flash_base < c->flash_bytes) {
     const uint32_t from = address - c->flash_base;
-    c->stalls[c->layer] += fetch(c, c->data, from, from + (uint32_t)size);
+    c->stalls[c->layer] += fetch(c, from, from + (uint32_t)size, 1);
   }
 }
 
