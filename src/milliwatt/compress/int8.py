@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from milliwatt.errors import InvalidGraph, UnsupportedOp
+from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import (
     Attrs,
     Concat,
@@ -100,8 +100,6 @@ class _Groups:
     def _place(self, node: Node, ranges: Mapping[str, Range]) -> None:
         self.root[node] = node
         if node.is_constant:
-            if not np.isfinite(node.value).all():
-                raise InvalidGraph(f"{node.name} (constant): holds NaN or infinity")
             self.range[node] = (float(node.value.min()), float(node.value.max()))
         elif node.op in FOLLOW:
             self.root[node] = root = self.find(node.src[0])
@@ -327,7 +325,7 @@ def to_int8(
     """The s8 form of a float graph whose values' real ranges are known by name.
 
     keep: names of nodes to leave in f32. edges: element type of the graph's inputs and outputs.
-    UnsupportedOp names a node without an s8 form, InvalidGraph a weight that holds NaN.
+    UnsupportedOp names a node without an s8 form.
     """
     for node in graph.nodes():
         known = node.op in FREE or node.op in FIXED or node.op in FOLLOW

@@ -120,5 +120,9 @@ def _check_float(graph: Graph) -> None:
                 f"{node.name} ({node.op}): {node.type.short} is quantized already; "
                 "give mw.quantize the float graph"
             )
+        if node.is_constant and not np.isfinite(node.value).all():
+            raise InvalidGraph(
+                f"{node.name} (constant): holds NaN or infinity; finite values wanted"
+            )
         if not node.is_constant and not node.type.dtype.is_float:
             raise InvalidGraph(f"{node.name} ({node.op}): {node.type.short}; f32 wanted")

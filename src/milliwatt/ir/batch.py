@@ -9,14 +9,15 @@ from dataclasses import replace
 import numpy as np
 
 from milliwatt.errors import BadData, InvalidGraph
-from milliwatt.ir.attrs import Input, Reshape
+from milliwatt.ir.attrs import Attrs, Input, Reshape
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run_all
 
-# Memory that one batched run of the reference may take, and the most samples worth batching.
-BUDGET_BYTES = 96 << 20
-MOST_SAMPLES = 64
+# Memory that one batched run of the reference may take (larger ones are slower: they leave the
+# caches), and the most samples worth batching.
+BUDGET_BYTES = 16 << 20
+MOST_SAMPLES = 32
 
 
 def with_batch(graph: Graph, samples: int) -> Graph:
@@ -25,43 +26,33 @@ def with_batch(graph: Graph, samples: int) -> Graph:
     Node names and their order stay. InvalidGraph where axis 0 is not a batch axis of size 1 all the
     way from the inputs to the outputs (a reshape or mean that mixes it with others).
     """
-    batched: set[Node] = set()
-
-    def rule(node: Node) -> Node:
-        if node.is_constant:
-            return node
-        fresh = node
-        if isinstance(node.attrs, Input):
-            kind = node.attrs.type
-            if not _has_batch_axis(node):
-                raise InvalidGraph(f"{node.name} (input): {kind.short} has no batch axis of size 1")
-            fresh = Node(
-                node.op, (), Input(replace(kind, shape=(samples, *kind.shape[1:]))), node.name
-            )
-        elif isinstance(node.attrs, Reshape) and node.src[0] in batched:
-            shape = node.attrs.shape
-            if not shape or shape[0] != 1:
-                raise InvalidGraph(
-                    f"{node.name} (reshape): to {list(shape)}, which has no batch axis"
-                )
-            fresh = Node(node.op, node.src, Reshape((samples, *shape[1:])), node.name)
-        if node.op is Op.INPUT or any(s in batched for s in node.src):
-            batched.add(fresh)
-        return fresh
-
-    result = graph.rewrite(rule)
-    for before, after in zip(graph.nodes(), result.nodes(), strict=True):
-        if after in batched and (
-            before.type.shape[:1] != (1,) or after.type.shape != (samples, *before.type.shape[1:])
-        ):
+    done: dict[Node, Node] = {}
+    for node in graph.nodes():
+        src = tuple(done[s] for s in node.src)
+        if src == node.src and node.op is not Op.INPUT:
+            done[node] = node  # constants, and what depends on nothing else
+            continue
+        done[node] = fresh = Node(node.op, src, _batched_attrs(node, samples), node.name)
+        lone = node.op is Op.SOFTMAX and len(node.type.shape) < 2
+        if lone or fresh.type.shape != (samples, *node.type.shape[1:]) or not _has_batch_axis(node):
             raise InvalidGraph(
-                f"{after.name} ({after.op}): {before.type.short} becomes {after.type.short} at "
-                f"batch {samples}; axis 0 is no batch axis here"
+                f"{node.name} ({node.op}): {node.type.short} becomes {fresh.type.short} for "
+                f"{samples} samples; axis 0 is no batch axis here"
             )
-        mixes_rows = after.op is Op.SOFTMAX and len(after.type.shape) < 2
-        if after in batched and mixes_rows:
-            raise InvalidGraph(f"{after.name} ({after.op}): {before.type.short} has no batch axis")
-    return result
+    return Graph(
+        tuple(done[n] for n in graph.inputs),
+        tuple(done[n] for n in graph.outputs),
+        tuple((done[s], done[n]) for s, n in graph.updates),
+        graph.name,
+    )
+
+
+def _batched_attrs(node: Node, samples: int) -> Attrs:
+    """Attributes that name axis 0 by size: those of inputs and reshapes."""
+    shape = (samples, *node.type.shape[1:])
+    if isinstance(node.attrs, Input):
+        return Input(replace(node.attrs.type, shape=shape))
+    return Reshape(shape) if isinstance(node.attrs, Reshape) else node.attrs
 
 
 def batch_size(graph: Graph) -> int:

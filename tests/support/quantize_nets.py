@@ -1,0 +1,105 @@
+"""Small float networks for the tests of quantization."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from milliwatt.ir.attrs import (
+    RELU,
+    RELU6,
+    Clamp,
+    ClampAttrs,
+    Concat,
+    Conv2d,
+    Elementwise,
+    FullyConnected,
+    Mean,
+    Pool2d,
+    Reshape,
+    Softmax,
+)
+from milliwatt.ir.batch import run_samples
+from milliwatt.ir.graph import Graph, Node, constant, graph_input
+from milliwatt.ir.ops import Op
+from milliwatt.ir.types import DType
+
+
+def conv(
+    rng: np.random.Generator, x: Node, channels: int, name: str, clamp: Clamp = RELU, side: int = 3
+) -> Node:
+    """Same-size conv2d with random weights of unit gain."""
+    shape = (channels, side, side, x.type.shape[3])
+    weight = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+    bias = 0.1 * rng.standard_normal(channels)
+    operands = (x, _f32(weight, f"{name}.w"), _f32(bias, f"{name}.b"))
+    return Node(Op.CONV2D, operands, Conv2d(padding=(side // 2,) * 4, clamp=clamp), name)
+
+
+def dense(weight: np.ndarray, x: Node, name: str, clamp: Clamp = RELU) -> Node:
+    """fully_connected with the given weight [O,I] and bias 0."""
+    bias = np.zeros(len(weight))
+    operands = (x, _f32(weight, f"{name}.w"), _f32(bias, f"{name}.b"))
+    return Node(Op.FULLY_CONNECTED, operands, FullyConnected(clamp), name)
+
+
+def _f32(value: np.ndarray, name: str) -> Node:
+    return constant(value.astype(np.float32), name)
+
+
+def small_cnn(seed: int = 0) -> Graph:
+    """conv, depthwise, residual add, concat, pools, mean, fully connected, softmax."""
+    rng = np.random.default_rng(seed)
+    x = graph_input((1, 8, 8, 3), DType.F32, "x")
+    first = conv(rng, x, 8, "first", RELU6)
+    taps = _f32(rng.standard_normal((1, 3, 3, 8)) / 3, "depth.w")
+    attrs = Conv2d(padding=(1, 1, 1, 1), clamp=RELU)
+    depth = Node(Op.DEPTHWISE_CONV2D, (first, taps, _f32(np.zeros(8), "depth.b")), attrs, "depth")
+    added = Node(Op.ADD, (first, depth), Elementwise(), "added")
+    joined = Node(Op.CONCAT, (added, conv(rng, added, 4, "side")), Concat(3), "joined")
+    pooled = Node(Op.MAX_POOL2D, (joined,), Pool2d((2, 2), (2, 2)), "pooled")
+    mean = Node(Op.MEAN, (pooled,), Mean((1, 2)), "mean")
+    head = dense(rng.standard_normal((5, 12)), mean, "head", clamp=(-np.inf, np.inf))
+    return Graph((x,), (Node(Op.SOFTMAX, (head,), Softmax(), "prob"),), name="small")
+
+
+def samples(graph: Graph, count: int, seed: int = 1) -> np.ndarray:
+    """Standard normal samples of the first input, f32 [count, ...]."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((count, *graph.inputs[0].type.shape[1:])).astype(np.float32)
+
+
+@cache
+def digits() -> tuple[Graph, np.ndarray, np.ndarray, np.ndarray]:
+    """A net for scikit-learn's digits, (graph, train x, test x, test labels).
+
+    Two random convolutions whose batch norm and ReLU are still nodes of their own, and a last layer
+    fitted by ridge regression on the 1,200 training digits.
+    """
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    order = np.random.default_rng(0).permutation(len(data.target))
+    images = (data.images[order, :, :, None] / 16).astype(np.float32)
+    labels = data.target[order]
+    rng = np.random.default_rng(4)
+    x = graph_input((1, 8, 8, 1), DType.F32, "x")
+    value = x
+    for index, channels in enumerate((8, 16)):
+        name = f"conv{index}"
+        value = conv(rng, value, channels, name, clamp=(-np.inf, np.inf))
+        factor = _f32(rng.uniform(0.5, 2, channels), f"{name}.gamma")
+        offset = _f32(rng.uniform(-0.1, 0.1, channels), f"{name}.beta")
+        value = Node(Op.MUL, (value, factor), Elementwise(), f"{name}.mul")
+        value = Node(Op.ADD, (value, offset), Elementwise(), f"{name}.add")
+        value = Node(Op.CLAMP, (value,), ClampAttrs(RELU), f"{name}.relu")
+    value = Node(Op.MAX_POOL2D, (value,), Pool2d((2, 2), (2, 2)), "pool")
+    flat = Node(Op.RESHAPE, (value,), Reshape((1, value.type.size)), "flat")
+    features = run_samples(Graph((x,), (flat,)), [images[:1200]])[0].astype(np.float64)
+    targets = np.eye(10)[labels[:1200]] - 0.1
+    gram = features.T @ features + 10 * np.eye(features.shape[1])
+    weight = np.linalg.solve(gram, features.T @ targets).T
+    head = dense(weight, flat, "head", clamp=(-np.inf, np.inf))
+    graph = Graph((x,), (head,), name="digits")
+    return graph, images[:1200], images[1200:], labels[1200:].astype(np.int64)
