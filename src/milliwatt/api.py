@@ -1,0 +1,203 @@
+"""The public verbs: load, quantize, build; and Firmware, which runs, measures, checks and saves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from milliwatt.compiler.board import Board
+from milliwatt.compiler.build import link
+from milliwatt.compiler.firmware import Firmware as Image
+from milliwatt.compiler.memory import draw_plan
+from milliwatt.compiler.program import Program, compile_graph
+from milliwatt.compress.quantize import quantize
+from milliwatt.compress.report import layer_report
+from milliwatt.debug.compare import Divergence, Target, first_divergence
+from milliwatt.debug.files import read_graph, write_folder
+from milliwatt.debug.inputs import as_inputs, random_inputs, samples
+from milliwatt.debug.report import Report, equal, make_report
+from milliwatt.emulate.boards import board, boards
+from milliwatt.emulate.boards import board as find_board
+from milliwatt.emulate.machine import LIMIT_CYCLES, Trace, machine_for
+from milliwatt.emulate.machine import run as run_firmware
+from milliwatt.errors import ImportFailed
+from milliwatt.ir.graph import Graph
+from milliwatt.ir.reference import run as run_reference
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Firmware", "board", "boards", "build", "layer_report", "load", "quantize"]
+
+DEFAULT_BOARD = "nucleo-l4r5zi"
+SEED = 0
+"""Seed of the random input that a profile without an input uses."""
+
+
+def load(
+    source: str | os.PathLike[str] | bytes | torch.nn.Module,
+    *,
+    example: Any = None,
+    name: str | None = None,
+) -> Graph:
+    """Read a model into a Graph.
+
+    Args:
+        source: a .tflite file (path or bytes), a .mwg file (a Graph as text, as `mw quantize`
+            writes it), or a torch.nn.Module.
+        example: for a module, an input that it runs on, float32 in torch's axis order with the
+            batch that the firmware runs (1 as a rule), or a tuple of them.
+        name: of the graph; the file's stem or the module's class by default.
+    Raises: ImportFailed where the source cannot be read; UnsupportedOp for an operator that
+        milliwatt does not have.
+    """
+    from milliwatt.formats.tflite import read_tflite
+
+    if isinstance(source, bytes | bytearray | memoryview):
+        return read_tflite(bytes(source), name=name)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.suffix.lower() == ".tflite":
+            return read_tflite(path, name=name)
+        if path.suffix.lower() == ".mwg":
+            return read_graph(path)
+        raise ImportFailed(
+            f"{path}: {path.suffix or 'a name without suffix'} is no format that milliwatt reads; "
+            ".tflite or .mwg wanted (in Python also a torch.nn.Module)"
+        )
+    if not callable(getattr(source, "state_dict", None)):
+        raise ImportFailed(
+            f"{type(source).__name__} is not a model; a path, bytes or torch.nn.Module wanted"
+        )
+    if example is None:
+        raise ImportFailed(
+            f"{type(source).__name__}: a module needs an input to be traced with; "
+            "pass example=, float32 with a batch of 1"
+        )
+    from milliwatt.formats.torch import read_torch
+
+    return read_torch(source, example, name=name)
+
+
+def build(
+    graph: Graph,
+    *,
+    board: str | Path | Board = DEFAULT_BOARD,
+    toolchain: str = "zig",
+    optimize: str = "speed",
+) -> Firmware:
+    """Compile a graph to firmware for a board.
+
+    Args:
+        board: a name that `mw boards` lists, a TOML file, or a Board.
+        toolchain: "zig" or "gcc".
+        optimize: "speed" or "flash".
+    Raises: InvalidGraph, UnsupportedOp naming a node; DoesNotFit saying what is missing in which
+        memory; ToolMissing without the compiler; BadData for an unknown board or option.
+    """
+    target = board if isinstance(board, Board) else find_board(board)
+    program = compile_graph(graph)
+    image = link(program, target, toolchain=toolchain, optimize=optimize)
+    return Firmware(graph, program, image, toolchain)
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A graph, its compiled program and the linked image for one board.
+
+    Sizes in bytes: `flash_bytes` = `code_bytes` + `weight_bytes`; `arena_bytes` is the one buffer
+    that holds activations; `static_ram_bytes` is all RAM with a fixed address, arena included.
+    """
+
+    graph: Graph
+    program: Program
+    image: Image
+    toolchain: str
+
+    @property
+    def board(self) -> Board:
+        """The board the image is for."""
+        return self.image.board
+
+    @property
+    def flash_bytes(self) -> int:
+        """Flash the image takes."""
+        return self.image.flash_bytes
+
+    @property
+    def code_bytes(self) -> int:
+        """Flash without the model's constants."""
+        return self.image.code_bytes
+
+    @property
+    def weight_bytes(self) -> int:
+        """Flash of the model's constants."""
+        return self.image.weight_bytes
+
+    @property
+    def arena_bytes(self) -> int:
+        """RAM of inputs, activations and outputs."""
+        return self.image.arena_bytes
+
+    @property
+    def static_ram_bytes(self) -> int:
+        """RAM with a fixed address, the stack not included."""
+        return self.image.static_ram_bytes
+
+    def run(self, x: Any, *, limit_cycles: int = LIMIT_CYCLES) -> Trace:
+        """Run one inference on the emulated board.
+
+        Args:
+            x: one array, or a tuple with one an input, in the input's own type or as floats, which
+                are quantized; a batch axis of 1 may be left out.
+            limit_cycles: where to stop an endless run.
+        Raises: BadData for a wrong input; MachineFault where the firmware crashes or does not end.
+        """
+        values = as_inputs(self.graph, x)
+        return run_firmware(self.image, values, limit_cycles=limit_cycles)
+
+    def run_many(self, xs: Any) -> Iterator[Trace]:
+        """Run many inferences on one machine and yield a Trace each as they finish.
+
+        `xs`: an array [N, ...], a tuple of such arrays, one an input, or an iterable of what `run`
+        takes. Raises as `run` does, with the sample's number where it is wrong.
+        """
+        session = machine_for(self.board).load(self.image)
+        for x in samples(self.graph, xs):
+            yield session.run(x)
+
+    def check(self, x: Any) -> bool:
+        """True where the emulated board gives the reference's outputs, bit for bit."""
+        return equal(self.run(x).outputs, run_reference(self.graph, as_inputs(self.graph, x)))
+
+    def profile(self, x: Any = None) -> Report:
+        """Run once, compare with the reference, and report cycles, energy and memory by layer.
+
+        Without `x` the input is random with a fixed seed, and the report's `input` says so.
+        """
+        text = "given" if x is not None else f"random, seed {SEED}"
+        values = random_inputs(self.graph, SEED) if x is None else as_inputs(self.graph, x)
+        return make_report(self.graph, self.image, [values], list(self.run_many([values])), text)
+
+    def first_divergence(self, x: Any) -> Divergence | None:
+        """The first layer whose value on the board differs from the reference's, if any.
+
+        Takes some builds and runs of a second or so each; errors as in `run`.
+        """
+        target = Target(self.board, self.toolchain, self.image.optimize)
+        return first_divergence(self.graph, self.program, target, as_inputs(self.graph, x))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the C sources, the linked image, the memory plan and checksums as a folder.
+
+        The folder must be new, empty, or an unchanged one of an earlier `save`. It appears whole
+        or, where writing fails, not at all. Raises: MilliwattError naming folder and reason.
+        """
+        suffix = "so" if self.board.is_host else "elf"
+        files = {path: text.encode() for path, text in self.image.sources.items()}
+        files[f"firmware.{suffix}"] = self.image.image
+        files["plan.txt"] = draw_plan(self.program.plan).encode()
+        write_folder(Path(folder), files)

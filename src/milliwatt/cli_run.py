@@ -1,0 +1,89 @@
+"""Build and run for the commands: what `run` and `profile` have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from milliwatt import api
+from milliwatt.cli_show import note, show, show_json, waiting
+from milliwatt.compress.progress import track
+from milliwatt.debug.arrays import read_arrays
+from milliwatt.debug.inputs import Inputs, random_inputs, split
+from milliwatt.debug.outputs import outputs_text
+from milliwatt.debug.profile import layer_table, summary, title
+from milliwatt.debug.report import differing_bytes, make_report, reference_outputs
+from milliwatt.emulate.machine import Trace
+from milliwatt.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to build for: a board's name or file, a compiler, what that favours."""
+
+    board: str
+    toolchain: str
+    optimize: str
+
+
+def build_firmware(graph: Graph, target: Target) -> api.Firmware:
+    """Compile for a target; a spinner shows meanwhile."""
+    with waiting(f"compiling {graph.name} for {target.board}"):
+        return api.build(
+            graph, board=target.board, toolchain=target.toolchain, optimize=target.optimize
+        )
+
+
+def run_model(
+    model: Path,
+    input_file: Path | None,
+    target: Target,
+    *,
+    period_ms: float | None = None,
+    by_layer: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Load, build, run every input of the file (or a random one) and print what came of it."""
+    api.board(target.board)  # an unknown board is told before anything slow
+    graph = api.load(model)
+    inputs, text = _inputs(graph, input_file)
+    firmware = build_firmware(graph, target)
+    running = track(firmware.run_many(inputs), f"running on {firmware.board.name}", len(inputs))
+    traces = list(running)
+    with waiting("comparing with the reference"):
+        report = make_report(graph, firmware.image, inputs, traces, text, period_ms=period_ms)
+    outputs = [trace.outputs for trace in traces]
+    if as_json:
+        listed = [[value.tolist() for value in values] for values in outputs]
+        show_json(report.to_dict() | {"outputs": listed})
+    else:
+        show(title(report), "")
+        if by_layer and report.layers:
+            show(layer_table(report), "")
+        else:
+            print(outputs_text(graph, outputs) + "\n")
+        show(summary(report))
+    if not report.bit_exact:
+        _explain(firmware, inputs, traces)
+
+
+def _inputs(graph: Graph, path: Path | None) -> tuple[tuple[Inputs, ...], str]:
+    """The inputs of a file or a random one, and where they are from in words."""
+    if path is None:
+        note(f"no --input given; running a random input (seed {api.SEED})")
+        return (random_inputs(graph, api.SEED),), f"random, seed {api.SEED}"
+    return split(graph, read_arrays(path, graph)), path.name
+
+
+def _explain(firmware: api.Firmware, inputs: tuple[Inputs, ...], traces: list[Trace]) -> None:
+    """Name the first layer that differs, for the first input that does."""
+    graph = firmware.graph
+    if any(node.type.dtype.is_float for node in graph.nodes()):
+        note("float arithmetic rounds differently from core to core; integer models are bit-exact")
+        return
+    expected = reference_outputs(graph, inputs)
+    for x, trace, wanted in zip(inputs, traces, expected, strict=True):
+        if differing_bytes(trace.outputs, wanted):
+            with waiting("looking for the first layer that differs"):
+                note(str(firmware.first_divergence(x)))
+            return

@@ -1,0 +1,111 @@
+"""A report as text: where the cycles go, layer by layer, and the totals with their sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from milliwatt.debug.report import Report
+from milliwatt.debug.table import Fact, as_text, columns, facts, heading
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+HEADS = ("layer", "kernel", "cycles", "share", "MACs", "cycles/MAC", "flash")
+
+
+def profile_text(report: Report) -> str:
+    """The layer table and the totals as plain text."""
+    return as_text(*profile(report))
+
+
+def profile(report: Report) -> tuple[RenderableType, ...]:
+    """The layer table (where the machine counts) and the totals."""
+    if not report.layers:
+        return (title(report), summary(report))
+    return (title(report), "", layer_table(report), "", summary(report))
+
+
+def title(report: Report) -> Text:
+    """Model, board, compiler and input in one line."""
+    what = f"{report.inputs:,} inputs: " if report.inputs > 1 else "input: "
+    compiler = f"{report.toolchain} for {report.optimize}"
+    return heading(f"{report.model} on {report.board}, {compiler}, {what}{report.input}")
+
+
+def layer_table(report: Report) -> RenderableType:
+    """One row a layer in execution order: cycles, share, cycles per MAC, flash; and the sum."""
+    total = report.cycles or 0
+    rows = [
+        (
+            layer.name,
+            layer.kernel,
+            f"{layer.cycles:,}",
+            f"{100 * layer.cycles / total:.1f} %" if total else "",
+            f"{layer.macs:,}" if layer.macs else "",
+            f"{layer.cycles_per_mac:.2f}" if layer.cycles_per_mac is not None else "",
+            f"{layer.flash_bytes:,}" if layer.flash_bytes else "",
+        )
+        for layer in report.layers
+    ]
+    macs = sum(layer.macs for layer in report.layers)
+    flash = sum(layer.flash_bytes for layer in report.layers)
+    ratio = f"{total / macs:.2f}" if macs else ""
+    rows.append(("total", "", f"{total:,}", "", f"{macs:,}", ratio, f"{flash:,}"))
+    return columns(HEADS, rows, left=2)
+
+
+def summary(report: Report) -> RenderableType:
+    """Latency, energy, memory and exactness, each with what it is made of or where it is from."""
+    return facts([*_time(report), *_period(report), *_memory(report), _exact(report)])
+
+
+def _time(report: Report) -> list[Fact]:
+    if report.latency_ms is None:
+        return []
+    if report.cycles is None:
+        return [("latency", f"{report.latency_ms:,.3f}", "ms", "wall-clock time on this machine")]
+    cycles = f"{report.cycles:,} cycles within {report.error_percent:g} %"
+    counts = f"{cycles}, {report.instructions:,} instructions"
+    rows = [("latency", f"{report.latency_ms:,.3f}", "ms", counts)]
+    if report.energy_uj is None:
+        return [*rows, ("energy", "unknown", "", "the board file gives no active power")]
+    source = f"at {report.active_power_mw:g} mW ({report.energy_source})"
+    return [*rows, ("energy", f"{report.energy_uj:,.1f}", "uJ", source)]
+
+
+def _period(report: Report) -> list[Fact]:
+    duty = report.period
+    if duty is None:
+        return []
+    total = duty.active_uj + duty.sleep_uj
+    parts = f"{duty.active_uj:,.1f} active, {duty.sleep_uj:,.1f} asleep"
+    pace = f"{parts}, one inference every {duty.period_ms:g} ms"
+    return [
+        ("energy/period", f"{total:,.1f}", "uJ", pace),
+        ("average power", f"{duty.average_mw:,.4g}", "mW", duty.source),
+    ]
+
+
+def _memory(report: Report) -> list[Fact]:
+    code = f"{report.code_bytes:,} code, {report.weight_bytes:,} weights"
+    stack = report.stack_bytes
+    other = report.ram_bytes - report.arena_bytes - (stack or 0)
+    parts = f"{report.arena_bytes:,} arena, {other:,} other static"
+    parts += f", {stack:,} stack (measured)" if stack is not None else ", stack not measured"
+    return [
+        ("flash", f"{report.flash_bytes:,}", "bytes", code),
+        ("RAM", f"{report.ram_bytes:,}", "bytes", parts),
+    ]
+
+
+def _exact(report: Report) -> Fact:
+    runs = "1 run" if report.inputs == 1 else f"all {report.inputs:,} runs"
+    if report.bit_exact:
+        return ("bit-exact", "yes", "", f"{runs} equal to the reference, byte for byte")
+    return (
+        "bit-exact",
+        "no",
+        "",
+        f"outputs differ from the reference by up to {report.largest_difference:g}",
+    )

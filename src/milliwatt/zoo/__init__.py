@@ -1,0 +1,1 @@
+"""What people build with milliwatt: complete tasks from data to checked firmware."""
