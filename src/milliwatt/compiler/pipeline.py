@@ -17,11 +17,11 @@ Pass = Callable[[Graph], Graph]
 PASSES: tuple[tuple[str, Pass], ...] = (
     # what is known before the program runs
     ("fold_constants", fold_constants),
+    ("drop_identities", drop_identities),
     ("fold_batch_norm", fold_batch_norm),
     # what the next kernel does for nothing
     ("fold_pad", fold_pad),
     ("fuse_activation", fuse_activation),
-    ("drop_identities", drop_identities),
     ("fold_requantize", fold_requantize),
     # integer arithmetic
     ("fold_input_offset", fold_input_offset),

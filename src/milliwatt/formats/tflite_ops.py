@@ -106,11 +106,11 @@ class Site:
         return _FUSED[number]
 
     def node(self, op: Op, src: tuple[Node, ...], attrs: Attrs, suffix: str = "") -> Node:
-        """A node called after this operator; what the IR refuses names operator and file type."""
+        """A node called after this operator; the IR's refusals come with advice where there is some."""
         try:
             return Node(op, src, attrs, self.name + suffix)
         except UnsupportedOp as error:
-            raise UnsupportedOp(f"{self}: {error}{_advice(src)}") from None
+            raise UnsupportedOp(f"{error}{_advice(src)}") from None
         except InvalidGraph as error:
             raise ImportFailed(str(error)) from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from milliwatt.errors import InvalidGraph
+from milliwatt.errors import InvalidGraph, UnsupportedOp
 from milliwatt.ir.attrs import Attrs, Constant, Input
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType, Quant, Type
@@ -40,7 +40,7 @@ class Node:
             raise InvalidGraph(f"{self.name} ({self.op}): {len(self.src)} operands; {wanted} wanted")
         try:
             inferred = row.infer(self.attrs, [s.type for s in self.src])
-        except InvalidGraph as error:
+        except (InvalidGraph, UnsupportedOp) as error:
             raise type(error)(f"{self.name} ({self.op}): {error}") from None
         object.__setattr__(self, "type", inferred)
 

@@ -143,7 +143,7 @@ NOT_SUPPORTED: dict[str, tuple[Edit, str]] = {
             )(tree)
             for name in ("x", "conv", "pool", "flat", "dense", "soft")
         ],
-        r"conv \(CONV_2D\): input is s16.* convert the model again with int8",
+        r"conv \(conv2d\): input is s16.* convert the model again with int8",
     ),
     "variable": (setting("x.isVariable", True), "'x' is a variable"),
     "sparse weights": (sparse, "dense.weight' is stored sparse"),

@@ -19,6 +19,13 @@ def fold_pad(graph: Graph) -> Graph:
 
 
 def _rule(node: Node) -> Node | None:
+    folded = None
+    while (shorter := _fold_one(folded or node)) is not None:
+        folded = shorter
+    return folded
+
+
+def _fold_one(node: Node) -> Node | None:
     if node.op not in (Op.CONV2D, Op.DEPTHWISE_CONV2D) or node.src[0].op is not Op.PAD:
         return None
     pad = node.src[0]
