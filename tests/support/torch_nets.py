@@ -229,16 +229,16 @@ class Segmenter(nn.Module):
         return torch.softmax(self.head(self.body(x)), dim=1)
 
 
-# Each network with the shape of its input; none may keep a transpose.
+# Each network with the shape of its input, some with a batch; none may keep a transpose.
 NETS: dict[str, tuple[Callable[[], Any], Shapes]] = {
     "lenet": (lenet, ((1, 1, 22, 18),)),
     "mobilenet": (MobileNet, ((1, 3, 17, 16),)),
-    "resnet": (ResNet, ((1, 3, 10, 12),)),
+    "resnet": (ResNet, ((2, 3, 10, 12),)),
     "keyword": (Keyword, ((1, 49, 10),)),
-    "signal": (signal_net, ((1, 3, 40),)),
+    "signal": (signal_net, ((2, 3, 40),)),
     "mlp": (mlp, ((1, 20),)),
     "inception": (Inception, ((1, 3, 4, 4),)),
-    "squeeze": (Squeeze, ((1, 2, 6, 5),)),
+    "squeeze": (Squeeze, ((3, 2, 6, 5),)),
     "segmenter": (Segmenter, ((1, 3, 5, 6),)),
 }
 

@@ -17,13 +17,19 @@ from typing import cast
 
 import numpy as np
 
+from milliwatt.formats.layout_axes import (
+    Axes,
+    common_groups,
+    completed,
+    group_runs,
+    is_sorted,
+    kept,
+    plain_axes,
+    through,
+)
 from milliwatt.ir.attrs import Attrs, Concat, Mean, Pad, Reshape, Transpose
 from milliwatt.ir.graph import Graph, Node, constant
 from milliwatt.ir.ops import Op
-
-# Where the value's axes go when a choice is free: [N,C,H,W] in [N,H,W,C], [N,C,L] in [N,L,C].
-_NATURAL = {3: (0, 2, 1), 4: (0, 3, 1, 2)}
-Axes = tuple[int, ...]
 
 
 def to_nhwc(graph: Graph) -> Graph:
@@ -48,16 +54,6 @@ class _View:
     node: Node
     axes: Axes
     order: np.ndarray | None = None
-
-
-def _plain_axes(shape: Sequence[int]) -> Axes:
-    return tuple(i if d > 1 else -1 for i, d in enumerate(shape))
-
-
-def _is_sorted(axes: Sequence[int]) -> bool:
-    """True where the axes of size above 1 lie in their own order: no element has to move."""
-    real = [a for a in axes if a >= 0]
-    return real == sorted(real)
 
 
 class _Layout:
@@ -128,7 +124,7 @@ class _Layout:
             not old.is_constant
         ):  # constants take a name where they are used, in the form they are used
             node = self.again(old, [self.plain(s) for s in old.src])
-        return _View(node, _plain_axes(node.type.shape))
+        return _View(node, plain_axes(node.type.shape))
 
     def plain(self, old: Node) -> Node:
         """The value of `old` itself, its elements moved where its view says they lie elsewhere."""
@@ -148,7 +144,7 @@ class _Layout:
         return self.made[key]
 
     def _arranged(self, node: Node, axes: Axes, shape: Axes) -> Node:
-        same = node.type.shape == shape and _is_sorted(axes)
+        same = node.type.shape == shape and is_sorted(axes)
         if node.is_constant:
             real = [a for a in axes if a >= 0]
             flat = node.value.reshape([node.type.shape[a] for a in sorted(real)])
@@ -156,16 +152,16 @@ class _Layout:
             return self.recast(node, (axes, shape), node.value if same else turned)
         if same:
             return node
-        if _is_sorted(axes):
+        if is_sorted(axes):
             return self._reshaped(node, shape)
-        perm = _completed(axes, node.type.shape)
+        perm = completed(axes, node.type.shape)
         if len(perm) != len(node.type.shape):
             # Ranks differ: line the axes above size 1 up behind enough axes of size 1.
             real = sorted(a for a in axes if a >= 0)
             ones = len(shape) - len(real)
             node = self._reshaped(node, (1,) * ones + tuple(node.type.shape[a] for a in real))
             axes = tuple(ones + real.index(a) if a >= 0 else -1 for a in axes)
-            perm = _completed(axes, node.type.shape)
+            perm = completed(axes, node.type.shape)
         return Node(Op.TRANSPOSE, (node,), Transpose(perm), self.name(f"{node.name}.transpose"))
 
     def _reshaped(self, node: Node, shape: Axes) -> Node:
@@ -212,7 +208,7 @@ class _Layout:
 
     def _pad(self, old: Node) -> _View | None:
         view, attrs = self.views[old.src[0]], cast(Pad, old.attrs)
-        perm = _completed(view.axes, view.node.type.shape)
+        perm = completed(view.axes, view.node.type.shape)
         padded = [i for i, pair in enumerate(attrs.paddings) if any(pair)]
         last = len(perm) - 1
         if max(perm) >= len(view.node.type.shape) or (view.order is not None and last in padded):
@@ -221,7 +217,7 @@ class _Layout:
         for i in padded:
             pairs[perm[i]] = attrs.paddings[i]
         node = self.again(old, [view.node], replace(attrs, paddings=tuple(pairs)))
-        return _View(node, _kept(perm, old.type.shape), view.order)
+        return _View(node, kept(perm, old.type.shape), view.order)
 
     def _fully_connected(self, old: Node) -> _View | None:
         view = self.views[old.src[0]]
@@ -230,9 +226,9 @@ class _Layout:
                 return None
             weight = self._moved(old.src[1], view.order)
             node = self.again(old, [view.node, weight, *(self.plain(s) for s in old.src[2:])])
-            return _View(node, _plain_axes(node.type.shape))
+            return _View(node, plain_axes(node.type.shape))
         last = len(view.node.type.shape) - 1
-        if _is_sorted(view.axes) or view.axes[-1] != last:
+        if is_sorted(view.axes) or view.axes[-1] != last:
             return None
         node = self.again(old, [view.node, *(self.plain(s) for s in old.src[1:])])
         return _View(node, (*view.axes[:-1], last if old.type.shape[-1] > 1 else -1))
@@ -245,11 +241,11 @@ class _Layout:
             return None
         if order.size:
             src = [self._reordered(s, v, order) for s, v in zip(old.src, views, strict=True)]
-            return _View(self.again(old, src), _plain_axes(shape), order)
+            return _View(self.again(old, src), plain_axes(shape), order)
         perm, rank = self._target(old.src, views)
         trim = not all(s.is_constant for s in old.src)
         src = [self._turned(s, v, perm, rank, trim) for s, v in zip(old.src, views, strict=True)]
-        return _View(self.again(old, src), _kept(perm, shape))
+        return _View(self.again(old, src), kept(perm, shape))
 
     def _concat(self, old: Node) -> _View | None:
         shape, axis = old.type.shape, cast(Concat, old.attrs).axis
@@ -264,11 +260,11 @@ class _Layout:
                 orders.append(start + own)
                 parts.append(self.plain(source) if view.order is None else view.node)
                 start += size
-            return _View(self.again(old, parts), _plain_axes(shape), np.concatenate(orders))
+            return _View(self.again(old, parts), plain_axes(shape), np.concatenate(orders))
         perm, rank = self._target(old.src, views)
         src = [self._turned(s, v, perm, rank) for s, v in zip(old.src, views, strict=True)]
         node = self.again(old, src, replace(cast(Concat, old.attrs), axis=perm[axis]))
-        return _View(node, _kept(perm, shape))
+        return _View(node, kept(perm, shape))
 
     def _reshape(self, old: Node) -> _View | None:
         source = old.src[0]
@@ -279,9 +275,9 @@ class _Layout:
             if shape[-1:] != source.type.shape[-1:]:
                 return None
             node = self._reshaped(view.node, shape)
-            return _View(node, _plain_axes(shape), view.order)
-        groups = _groups(source.type.shape, shape)
-        runs = _runs(view, groups)
+            return _View(node, plain_axes(shape), view.order)
+        groups = common_groups(source.type.shape, shape)
+        runs = group_runs(view.axes, groups)
         if runs is not None:
             return self._regrouped(view, shape, groups, runs)
         return self._flattened(view, shape, groups) or self._gathered(view, shape, groups)
@@ -295,7 +291,7 @@ class _Layout:
             return _View(view.node, tuple(axes.get(i, -1) for i in range(len(shape))))
         laid = [axis for k in runs for axis in groups[k][1]]
         if laid == sorted(laid):
-            return _View(self._reshaped(view.node, shape), _plain_axes(shape))
+            return _View(self._reshaped(view.node, shape), plain_axes(shape))
         ones = len(shape) - len(laid)
         node = self._reshaped(view.node, (1,) * ones + tuple(shape[i] for i in laid))
         axes = {axis: ones + place for place, axis in enumerate(laid)}
@@ -323,7 +319,7 @@ class _Layout:
         laid = sorted(view.axes[i] for i in old)
         index = np.arange(shape[-1]).reshape([view.node.type.shape[a] for a in laid])
         order = index.transpose([laid.index(view.axes[i]) for i in old]).ravel()
-        return _View(self._reshaped(view.node, shape), _plain_axes(shape), order)
+        return _View(self._reshaped(view.node, shape), plain_axes(shape), order)
 
     # --- operands of elementwise and concat
 
@@ -362,17 +358,17 @@ class _Layout:
         running = [i for i, s in enumerate(sources) if not s.is_constant] or [0]
 
         def cost(i: int) -> tuple[int, int, bool]:
-            perm = _completed(views[i].axes, views[i].node.type.shape)
+            perm = completed(views[i].axes, views[i].node.type.shape)
             moved = sum(
                 sources[j].type.size
                 for j in running
-                if not _is_sorted(_through(views[j].axes, perm, len(perm)))
+                if not is_sorted(through(views[j].axes, perm, len(perm)))
             )
-            return moved, -sources[i].type.size, _is_sorted(views[i].axes)
+            return moved, -sources[i].type.size, is_sorted(views[i].axes)
 
         best = views[min(running, key=cost)]
         shape = best.node.type.shape
-        return _completed(best.axes, shape), max(len(shape), len(best.axes))
+        return completed(best.axes, shape), max(len(shape), len(best.axes))
 
     def _turned(self, old: Node, view: _View, perm: Axes, rank: int, trim: bool = False) -> Node:
         """The operand laid out as `_target` says; `trim` drops a constant's leading axes of 1."""
@@ -382,7 +378,7 @@ class _Layout:
         shape = [1] * rank
         for i, place in enumerate(perm):
             shape[place] = sizes[i]
-        axes = _through(view.axes, perm, rank)
+        axes = through(view.axes, perm, rank)
         while old.is_constant and trim and len(shape) > 1 and shape[0] == 1:
             shape, axes = shape[1:], axes[1:]
         return self.arrange(replace(view, axes=axes), shape)
@@ -391,57 +387,3 @@ class _Layout:
 def _moved(graph: Graph) -> int:
     """Elements that transposes move at run time."""
     return sum(node.type.size for node in graph.nodes() if node.op is Op.TRANSPOSE)
-
-
-def _kept(perm: Axes, shape: Axes) -> Axes:
-    return tuple(p if d > 1 else -1 for p, d in zip(perm, shape, strict=True))
-
-
-def _through(axes: Axes, perm: Axes, rank: int) -> Axes:
-    """`axes` of a value seen in the layout `perm`: entry k is for the layout's axis k."""
-    seen = [-1] * max(rank, max(perm, default=-1) + 1)
-    for axis, place in zip(axes, perm, strict=True):
-        seen[place] = axis
-    return tuple(seen)
-
-
-def _completed(axes: Axes, shape: Axes) -> Axes:
-    """`axes` with a place for every axis of size 1 too, past the node's last where it is full."""
-    natural = _NATURAL.get(len(axes), ())
-    if natural and len(shape) == len(axes) and not _is_plain(axes):
-        fits = all(a in (-1, n) for a, n in zip(axes, natural, strict=True))
-        if fits:
-            return natural
-    free = [k for k in range(max(len(shape), len(axes))) if k not in axes]
-    return tuple(a if a >= 0 else free.pop(0) for a in axes)
-
-
-def _is_plain(axes: Axes) -> bool:
-    return all(a in (-1, i) for i, a in enumerate(axes))
-
-
-def _groups(old: Axes, new: Axes) -> list[tuple[Axes, Axes]]:
-    """The smallest runs of axes of two shapes that hold the same elements; size 1 left out."""
-    groups: list[tuple[Axes, Axes]] = []
-    left = [i for i, d in enumerate(old) if d > 1]
-    right = [i for i, d in enumerate(new) if d > 1]
-    while left:
-        first, second = [left.pop(0)], [right.pop(0)]
-        a, b = old[first[0]], new[second[0]]
-        while a != b:
-            if a < b:
-                first.append(left.pop(0))
-                a *= old[first[-1]]
-            else:
-                second.append(right.pop(0))
-                b *= new[second[-1]]
-        groups.append((tuple(first), tuple(second)))
-    return groups
-
-
-def _runs(view: _View, groups: list[tuple[Axes, Axes]]) -> list[int] | None:
-    """The groups in the order they lie in the node; None where one is turned or torn apart."""
-    places = [[view.axes[i] for i in old] for old, _ in groups]
-    runs = sorted(range(len(groups)), key=lambda k: places[k][0])
-    laid = [p for k in runs for p in places[k]]
-    return runs if laid == sorted(laid) else None

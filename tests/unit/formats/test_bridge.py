@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from milliwatt.ir.reference import run
 from milliwatt.ir.types import DType
 from support.shared import FLOAT_MODELS, mlperf
 from support.single_ops import random_inputs, single_op
-from support.torch_nets import NETS, build, examples, net_graph, nn, torch
+from support.torch_nets import NETS, examples, net_graph, nn, torch
 
 FLOAT_OPS = [
     "conv2d", "depthwise_conv2d", "fully_connected", "max_pool2d", "average_pool2d", "mean", "add",
@@ -169,12 +168,3 @@ def test_weights_that_do_not_come_back() -> None:
     module.get_parameter("0.weight").data = torch.zeros(3, 3)
     with pytest.raises(InvalidGraph, match=r"shape \[3, 3\]; \[16, 20\] wanted"):
         from_torch(module, graph)
-
-
-def test_no_warnings() -> None:
-    net, shapes = build("keyword")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        graph = read_torch(net, examples(shapes))
-        from_torch(to_torch(graph), graph)
-    assert not caught

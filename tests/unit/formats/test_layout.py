@@ -34,7 +34,6 @@ from milliwatt.ir.verify import verify
 from support.torch_nets import (
     NETS,
     F,
-    build,
     compare,
     examples,
     function,
@@ -54,13 +53,6 @@ def test_networks_keep_no_transpose(name: str) -> None:
     assert reshapes <= {"signal": 2, "inception": 2}.get(name, 1)
 
 
-def test_networks_with_a_batch_keep_no_transpose() -> None:
-    net, _ = build("signal")
-    assert transposes(imported(net, (3, 3, 40))) == 0
-    net, _ = build("squeeze")
-    assert transposes(imported(net, (2, 2, 6, 5))) == 0
-
-
 def test_flatten_order_goes_into_the_weight() -> None:
     layer = nn.Linear(24, 2)
     graph = imported(nn.Sequential(nn.Flatten(), layer), (1, 2, 3, 4))
@@ -78,7 +70,6 @@ def test_a_weight_that_two_orders_read_is_two_constants() -> None:
 
 
 STAYS: dict[str, tuple[Callable[..., Any], tuple[int, ...], int]] = {
-    "flattened output": (lambda x: x.flatten(1), (1, 2, 3, 4), 1),
     "flatten kept and used": (lambda x: (x.flatten(1) * 2, F.relu(x)), (1, 2, 3, 4), 1),
     "channel shuffle": (
         lambda x: x.view(1, 2, 2, 3, 5).transpose(1, 2).reshape(1, 4, 3, 5) + 1, (1, 4, 3, 5), 1,
@@ -214,7 +205,7 @@ def networks(draw: st.DrawFn) -> tuple[Any, tuple[int, ...]]:
 
 
 @settings(
-    max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 @given(networks())
 def test_random_networks(case: tuple[Any, tuple[int, ...]]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from milliwatt.formats.torch import read_torch
 from milliwatt.ir.graph import Graph
 from milliwatt.ir.ops import Op
+from milliwatt.ir.types import DType
 from support.torch_nets import (
     F,
     build,
@@ -175,9 +176,12 @@ def test_batch_norm_is_mul_and_add_per_channel() -> None:
 
 
 def test_relu6_and_hardswish_clamp_once() -> None:
-    graph = imported(nn.Sequential(nn.Hardswish(), nn.ReLU6()), IMAGE)
+    layers = nn.Sequential(nn.Hardswish(), nn.ReLU6(), nn.Linear(7, 2), nn.ReLU())
+    graph = read_torch(layers, np.zeros(IMAGE), name="mine")  # float64, as numpy makes it
     clamps = [n.attrs.bounds for n in graph.nodes() if n.op is Op.CLAMP]
-    assert clamps == [(0.0, 6.0), (0.0, 6.0)]
+    assert clamps == [(0.0, 6.0), (0.0, 6.0), (0.0, math.inf)]
+    assert graph.name == "mine"
+    assert graph.inputs[0].type.dtype is DType.F32
 
 
 def test_names_are_the_modules_own() -> None:
@@ -188,7 +192,6 @@ def test_names_are_the_modules_own() -> None:
     )
     assert len(set(names)) == len(names)
     assert graph.name == "MobileNet"
-    assert read_torch(nn.ReLU(), torch.ones(1), name="mine").name == "mine"
 
 
 def test_shared_weights_stay_one_constant() -> None:
@@ -201,6 +204,25 @@ def test_shared_weights_stay_one_constant() -> None:
 def test_computed_weights_are_constants() -> None:
     graph = imported(nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 3, 3)), IMAGE)
     assert ops(graph) == [Op.CONV2D]
+
+
+class Scaled(nn.Module):
+    """A buffer that is saved, one that is not, and a number as a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([1.0, 2.0, 3.0]))
+        self.register_buffer("scale", torch.tensor([4.0, 0.5, 2.0]), persistent=False)
+        self.gain = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x: Any) -> Any:
+        return (x - self.mean.view(3, 1, 1)) * self.scale[:, None, None] * self.gain
+
+
+def test_buffers_and_parameters_are_constants() -> None:
+    graph = imported(Scaled(), (1, 3, 4, 2))
+    assert ops(graph) == [Op.SUB, Op.MUL, Op.MUL]
+    assert [n.type.shape for n in graph.nodes() if n.is_constant] == [(3,), (3,), ()]
 
 
 def test_edges_are_channels_last_unless_the_module_permutes_them() -> None:
@@ -240,13 +262,3 @@ def test_module_is_left_as_it_was() -> None:
     assert net.conv1.training
     assert not net.bn1.training
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
-
-
-def test_numpy_examples_of_any_float_type() -> None:
-    graph = read_torch(nn.Linear(3, 2), np.zeros((1, 3)))
-    assert graph.inputs[0].type.shape == (1, 3)
-
-
-def test_infinite_clamp_bounds() -> None:
-    graph = imported(nn.ReLU(), (1, 3))
-    assert graph.outputs[0].attrs.bounds == (0.0, math.inf)
