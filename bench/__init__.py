@@ -1,1 +1,1 @@
-"""Measurements that the README and the changelog quote; `make bench` runs them into bench/results."""
+"""Measurements that the documents quote; `make bench` runs them into bench/results."""

@@ -68,7 +68,8 @@ def read_csv(file: Path) -> list[dict[str, str]]:
 def inputs(key: str, graph: Graph, models: Path, count: int) -> tuple[list[np.ndarray], str]:
     """`count` inputs of a model and what they are: real ones beside the models, or random ones.
 
-    Real: MLPerf Tiny's own accuracy inputs (kws, vww, ic) and the reference calibration windows (sww).
+    Real: MLPerf Tiny's own accuracy inputs (kws, vww, ic) and the reference calibration windows
+    (sww).
     """
     chance = np.random.default_rng(SEED)
     kind = graph.inputs[0].type

@@ -1,8 +1,8 @@
 """Size and speed of the five MLPerf Tiny int8 models, beside TensorFlow Lite Micro, as CSV.
 
-One row a model, board, compiler and optimization: cycles, milliseconds, cycles per MAC, flash for code
-and weights, RAM for arena and stack, microjoules. The ratio columns compare with bench/baseline.csv
-on the same core: above 1 means that milliwatt is faster or smaller.
+One row a model, board, compiler and optimization: cycles, milliseconds, cycles per MAC, flash for
+code and weights, RAM for arena and stack, microjoules. The ratio columns compare with
+bench/baseline.csv on the same core: above 1 means that milliwatt is faster or smaller.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def ratios(
 ) -> dict[str, object]:
     """TensorFlow Lite Micro divided by milliwatt: time, flash and RAM, for CMSIS-NN and reference.
 
-    On `cortex-m4` time is cycles without wait states, for CMSIS-NN at P = 1 like ours. On the board it
-    is milliseconds; the baseline's flash is read 64 bits at a time there, ours 128.
+    On `cortex-m4` time is cycles without wait states, for CMSIS-NN at P = 1 like ours. On the board
+    it is milliseconds; the baseline's flash is read 64 bits at a time there, ours 128.
     """
     empty = dict.fromkeys(("cmsis_time", "ref_time", "cmsis_flash", "cmsis_ram", "ref_ram"), "")
     if board not in COMPARED:

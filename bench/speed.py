@@ -1,8 +1,8 @@
 """How fast the emulator is, and how long a user waits: million instructions per second, seconds.
 
 Emulation: the same model on `cortex-m4` (no wait states) and on `nucleo-l4r5zi` (flash and cache
-model), per-layer cycles on; the best of three runs. Waiting: the whole command `mw run`, from file to
-printed result, with a cold cache of compiled kernels and then a warm one.
+model), per-layer cycles on; the best of three runs. Waiting: the whole command `mw run`, from file
+to printed result, with a cold cache of compiled kernels and then a warm one.
 """
 
 from __future__ import annotations

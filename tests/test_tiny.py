@@ -1,7 +1,7 @@
 """Start here: ten checks, one small net from end to end, in a few seconds.
 
-The net is made by hand from nodes, quantized on random samples, compiled to C, run on the host and on
-two emulated cores, and compared byte by byte with the NumPy reference. Run it alone:
+The net is made by hand from nodes, quantized on random samples, compiled to C, run on the host and
+on two emulated cores, and compared byte by byte with the NumPy reference. Run it alone:
 
     pytest tests/test_tiny.py
 """
@@ -114,7 +114,7 @@ def test_6_a_board_gives_time_and_energy() -> None:
 
 
 def test_7_the_folder_is_plain_c(tmp_path: Path) -> None:
-    """`save` writes a header with three calls and the exact arena size, and the sources it needs."""
+    """`save` writes a header with three calls and the exact arena size, and all sources."""
     built = firmware("cortex-m4")
     built.save(tmp_path / "out")
     header = (tmp_path / "out" / "mw_model.h").read_text(encoding="utf-8")

@@ -16,9 +16,10 @@ TARGET = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
 _HEAD = """\
 # Operators and kernels
 
-Written by `make docs` from the operator table (`ir/ops`) and the bind table (`compiler/rows`); do not
-edit. What an operator computes is its NumPy reference in `ir/ops/<family>.py`; what its attributes
-mean is in `ir/attrs.py`; what a kernel asks of its parameters is in the head comment of its C file.
+Written by `make docs` from the operator table (`ir/ops`) and the bind table (`compiler/rows`); do
+not edit. What an operator computes is its NumPy reference in `ir/ops/<family>.py`; what its
+attributes mean is in `ir/attrs.py`; what a kernel asks of its parameters is in the head comment of
+its C file.
 
 ## Operators
 
@@ -29,8 +30,8 @@ mean is in `ir/attrs.py`; what a kernel asks of its parameters is in the head co
 _KERNELS = """
 ## Kernels
 
-The first row that matches a node binds it. `over` lists the pointer operands whose memory the result
-may take over, where sizes agree and nothing reads the operand later.
+The first row that matches a node binds it. `over` lists the pointer operands whose memory the
+result may take over, where sizes agree and nothing reads the operand later.
 
 | operator | types | kernel | asks | over |
 |---|---|---|---|---|
@@ -68,7 +69,8 @@ def render() -> str:
         kinds = "any" if entry.dtypes is None else " -> ".join(entry.dtypes)
         over = ", ".join(str(i) for i in entry.inplace)
         lines.append(
-            f"| `{entry.op}` | {kinds} | `mw_{entry.kernel}` | {entry.note or 'nothing'} | {over} |\n"
+            f"| `{entry.op}` | {kinds} | `mw_{entry.kernel}` "
+            f"| {entry.note or 'nothing'} | {over} |\n"
         )
     return "".join(lines)
 

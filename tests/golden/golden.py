@@ -1,7 +1,7 @@
 """Golden texts of one small net: what the compiler writes for it, kept in tests/golden/tiny.
 
-`make golden` rewrites them after a wanted change; the diff is then part of the review. A change that
-is meant to change nothing must leave every byte of them equal.
+`make golden` rewrites them after a wanted change; the diff is then part of the review. A change
+that is meant to change nothing must leave every byte of them equal.
 """
 
 from __future__ import annotations

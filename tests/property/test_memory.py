@@ -105,7 +105,9 @@ def test_plan_is_deterministic_and_draws_every_block() -> None:
     one, other = plan_memory(graph), plan_memory(graph)
     assert one.blocks == other.blocks
     rows = draw_plan(one).splitlines()
-    assert rows[0].startswith(f"arena {one.arena_bytes} bytes, lower bound {one.lower_bound_bytes} ")
+    assert rows[0].startswith(
+        f"arena {one.arena_bytes} bytes, lower bound {one.lower_bound_bytes} "
+    )
     assert len(rows) == 1 + len(one.blocks)
 
 

@@ -192,18 +192,19 @@ def _join(b: Builder) -> Node:
 
 
 def _residual(b: Builder) -> Node:
-    """conv (1x1 or same) plus its own input: the pattern that `fuse_add` looks for."""
-    x = b.pick(4)
+    """One or two convolutions (1x1 or same) plus their own input: what `fuse_add` looks for."""
+    x = y = b.pick(4)
     channels = x.type.shape[3]
-    side = 1 if b.rng.random() < 0.5 else 3
-    padding = (side // 2,) * 4
-    fan_in = side * side * channels
-    parameters = b.parameters(x, (channels, side, side, channels), 0, fan_in)
-    quant = b.result_quant(x, parameters[0], fan_in)
-    attrs = Conv2d(padding=padding, clamp=some_clamp(b.rng), quant=quant)  # type: ignore[arg-type]
-    conv = b.add(Op.CONV2D, (x, *parameters), attrs)
-    src = (conv, x) if b.rng.random() < 0.5 else (x, conv)
-    scale = max(conv.type.scale, x.type.scale)
+    for _ in range(1 if b.rng.random() < 0.3 else 2):
+        side = 1 if b.rng.random() < 0.5 else 3
+        fan_in = side * side * channels
+        parameters = b.parameters(y, (channels, side, side, channels), 0, fan_in)
+        quant = b.result_quant(y, parameters[0], fan_in)
+        around = (side // 2, side // 2, side // 2, side // 2)
+        attrs = Conv2d(padding=around, clamp=some_clamp(b.rng), quant=quant)
+        y = b.add(Op.CONV2D, (y, *parameters), attrs)
+    src = (y, x) if b.rng.random() < 0.5 else (x, y)
+    scale = max(y.type.scale, x.type.scale)
     return b.add(Op.ADD, src, Elementwise(some_clamp(b.rng), b.quant(scale)))
 
 

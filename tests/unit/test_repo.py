@@ -159,6 +159,12 @@ def test_ci_calls_make_test() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    """Without `__init__.py` a folder is left out of the wheel and of the layer contract."""
+    folders = {path.parent for path in tracked("src/milliwatt/**/*.py")}
+    assert [f.relative_to(ROOT) for f in folders if not (f / "__init__.py").exists()] == []
+
+
 def test_import_layers_hold() -> None:
     """The contract of DESIGN: a lower layer never imports a higher one."""
     pytest.importorskip("importlinter", reason="import-linter checks the layers")
@@ -201,3 +207,26 @@ def test_links_between_documents_lead_somewhere() -> None:
             if "://" not in target and not (path.parent / target).exists():
                 broken.append(f"{path.relative_to(ROOT)} -> {target}")
     assert broken == []
+
+
+def test_operator_table_is_not_stale() -> None:
+    """docs/ops.md is what `make docs` writes now."""
+    from tools.gen_ops import TARGET, render
+
+    assert TARGET.read_text(encoding="utf-8") == render(), "run: make docs"
+
+
+def test_every_operator_has_kernel_tests_and_documentation() -> None:
+    """A new operator is one row, one kernel, one bind row and one test grid; this says what lacks."""
+    from milliwatt.compiler.bind import TABLE
+    from milliwatt.ir.ops import OPS, Op
+    from support.single_ops import OPERATORS
+
+    leaves = {Op.INPUT, Op.CONSTANT}
+    made_by_passes = {Op.LOOKUP, Op.CONV2D_ADD}
+    assert set(OPS) == set(Op), "operators without a row in ir/ops"
+    assert set(Op) - leaves - {row.op for row in TABLE} == set(), "operators without a bind row"
+    grids = {Op(name) for name in OPERATORS}
+    assert set(Op) - leaves - made_by_passes - grids == set(), "operators without a test grid"
+    kernels = {path.stem for path in (ROOT / "src" / "milliwatt" / "kernels").glob("*.c")}
+    assert {row.kernel for row in TABLE} == kernels, "bind rows and C files differ"

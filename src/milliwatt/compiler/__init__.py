@@ -1,0 +1,1 @@
+"""Graph -> Program -> Firmware: passes, memory plan, kernels bound, C emitted, compiled, linked."""
