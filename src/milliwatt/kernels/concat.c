@@ -13,7 +13,7 @@ void mw_concat(void *out, const void *const in[], const mw_concat_params *params
     for (int32_t row = 0; row < params->rows; row++) {
         for (int32_t i = 0; i < params->count; i++) {
             int32_t bytes = params->run_bytes[i];
-            memcpy(to, (const uint8_t *)in[i] + row * bytes, (size_t)bytes);
+            mw_copy_bytes(to, (const uint8_t *)in[i] + row * bytes, bytes);
             to += bytes;
         }
     }

@@ -60,8 +60,7 @@ void mw_fully_connected_s8(int8_t *out, const int8_t *in, const mw_fully_connect
             }
             MW_ROLLED
             for (int32_t i = 0; i < lanes; i++, scale += step) {
-                *out++ = (int8_t)mw_requantize_s8(acc[i], scale[0], scale[1],
-                                                  params->out_zero_point, params->clamp_min,
+                *out++ = (int8_t)mw_requantize_s8(acc[i], scale, params->out_zero_point, params->clamp_min,
                                                   params->clamp_max);
             }
             weights += lanes * n, left -= lanes;

@@ -22,6 +22,8 @@ extern "C" {
     int32_t kernel_h, kernel_w, stride_h, stride_w; \
     int32_t dilation_h, dilation_w, pad_top, pad_left
 
+/* A scale is a multiplier and shift, or {factor, right} packed from them: see mw_fixed.h. */
+
 /* Integer results are clamp(scaled + out_zero_point, clamp_min, clamp_max). */
 #define MW_RESULT_S8 int32_t out_zero_point, clamp_min, clamp_max
 #define MW_RESULT_F32 float clamp_min, clamp_max
@@ -40,13 +42,13 @@ typedef struct {
     MW_RESULT_S8;
     int32_t direct;          /* conv2d: 1 for a 1 x 1 kernel without padding */
     const int8_t *weights;   /* packed, see the kernel */
-    const int32_t *channels; /* [out_c][3]: bias, multiplier, shift; bias holds -in_zero_point * sum(w) */
+    const int32_t *channels; /* [out_c][3]: bias, factor, right; bias holds -in_zero_point * sum(w) */
 } mw_conv2d_s8_params;       /* also depthwise_conv2d_s8 and depthwise_conv2d_mult_s8 */
 
 typedef struct {
-    int32_t a_zero_point, a_multiplier, a_shift;
-    int32_t b_zero_point, b_multiplier, b_shift;
-    int32_t out_multiplier, out_shift;
+    int32_t a_zero_point, a_factor, a_right;
+    int32_t b_zero_point, b_factor, b_right;
+    int32_t out_factor, out_right;
     MW_RESULT_S8;
 } mw_sum_s8; /* result = rescale(rescale(a) +- rescale(b)) */
 
@@ -58,10 +60,10 @@ typedef struct {
 typedef struct {
     int32_t rows, in_c, out_c; /* rows = every axis but the last */
     MW_RESULT_S8;
-    int32_t scale_step;    /* 2: one {multiplier, shift} per channel; 0: one for all */
+    int32_t scale_step;    /* 2: one {factor, right} per channel; 0: one for all */
     const int8_t *weights; /* packed, see mw_dot.h */
     const int32_t *bias;   /* [out_c], holds -in_zero_point * sum(w) */
-    const int32_t *scales; /* [out_c or 1][2]: multiplier, shift */
+    const int32_t *scales; /* [out_c or 1][2]: factor, right */
 } mw_fully_connected_s8_params;
 
 typedef struct {

@@ -25,6 +25,24 @@ void *memset(void *to, int value, size_t bytes);
 #define MW_NOINLINE
 #endif
 
+/* Copy `count` bytes that do not overlap. Short runs go four at a time without a call, which freestanding
+ * compilers would make of memcpy; long ones are memcpy's business. */
+static inline void mw_copy_bytes(void *to, const void *from, int32_t count) {
+    uint8_t *out = to;
+    const uint8_t *in = from;
+    if (count > 32) {
+        memcpy(to, from, (size_t)count);
+        return;
+    }
+    MW_ROLLED
+    for (; count >= 4; count -= 4, in += 4, out += 4) {
+        uint8_t b0 = in[0], b1 = in[1], b2 = in[2], b3 = in[3];
+        out[0] = b0, out[1] = b1, out[2] = b2, out[3] = b3;
+    }
+    MW_ROLLED
+    for (; count > 0; count--) *out++ = *in++;
+}
+
 static inline int32_t mw_min_s32(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t mw_max_s32(int32_t a, int32_t b) { return a > b ? a : b; }
 

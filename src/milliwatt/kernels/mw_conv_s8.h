@@ -7,8 +7,8 @@
 
 /* Two pixels by two channels: acc += {a.w0, a.w1, b.w0, b.w1}.
  * 4 loads for 4 products; 12 live registers, so nothing spills on 14. */
-static MW_NOINLINE void mw_dot_2x2(int32_t acc[4], const int8_t *a, const int8_t *b,
-                                   const int8_t *w, int32_t n) {
+static inline void mw_dot_2x2(int32_t acc[4], const int8_t *a, const int8_t *b, const int8_t *w,
+                              int32_t n) {
     int32_t a0 = acc[0], a1 = acc[1], b0 = acc[2], b1 = acc[3];
     const int8_t *stop = w + 2 * (n & ~7);
 #define MW_STEP(k)                                                        \
@@ -31,86 +31,92 @@ static MW_NOINLINE void mw_dot_2x2(int32_t acc[4], const int8_t *a, const int8_t
     acc[0] = a0, acc[1] = a1, acc[2] = b0, acc[3] = b1;
 }
 
-/* Copy the window of output (y, x) to column [kernel_h, kernel_w, in_c]; cells outside the image read
- * as the input zero point. */
-static inline void mw_im2col_s8(int8_t *column, const int8_t *image, int32_t y, int32_t x,
-                                const mw_conv2d_s8_params *p) {
-    int32_t row_bytes = p->kernel_w * p->in_c;
-    int32_t x0 = x * p->stride_w - p->pad_left;
-    int32_t x1 = x0 + p->kernel_w * p->dilation_w;
-    int32_t iy = y * p->stride_h - p->pad_top;
-    int32_t whole = x0 >= 0 && x1 <= p->in_w && p->dilation_w == 1;
-    for (int32_t ky = 0; ky < p->kernel_h; ky++, iy += p->dilation_h) {
-        if (iy < 0 || iy >= p->in_h) {
-            memset(column, p->in_zero_point, (size_t)row_bytes);
-            column += row_bytes;
+static inline void mw_fill_s8(int8_t *to, int32_t value, int32_t count) {
+    MW_ROLLED
+    for (; count > 0; count--) *to++ = (int8_t)value;
+}
+
+/* Copy `cells` adjacent cells of every kernel row, from input (y, x) on, to their place in a column;
+ * cells outside the image read as the input zero point. */
+static MW_NOINLINE void mw_im2col_strip(int8_t *column, const int8_t *image, int32_t y, int32_t x,
+                                        int32_t cells, const mw_conv2d_s8_params *p) {
+    int32_t channels = p->in_c, zero = p->in_zero_point, row = cells * channels;
+    int32_t first = mw_max_s32(x, 0), last = mw_min_s32(x + cells, p->in_w);
+    int32_t count = mw_max_s32(last - first, 0) * channels;
+    int32_t before = count ? (first - x) * channels : row, after = row - before - count;
+    for (int32_t ky = 0; ky < p->kernel_h; ky++, y += p->dilation_h) {
+        int8_t *to = column + ky * p->kernel_w * channels;
+        if (y < 0 || y >= p->in_h) {
+            mw_fill_s8(to, zero, row);
             continue;
         }
-        const int8_t *row = image + iy * p->in_w * p->in_c;
-        if (whole) {
-            memcpy(column, row + x0 * p->in_c, (size_t)row_bytes);
-            column += row_bytes;
-        } else {
-            for (int32_t ix = x0; ix < x1; ix += p->dilation_w, column += p->in_c) {
-                if (ix < 0 || ix >= p->in_w) memset(column, p->in_zero_point, (size_t)p->in_c);
-                else memcpy(column, row + ix * p->in_c, (size_t)p->in_c);
-            }
-        }
+        mw_fill_s8(to, zero, before);
+        if (count) mw_copy_bytes(to + before, image + (y * p->in_w + first) * channels, count);
+        mw_fill_s8(to + before + count, zero, after);
     }
 }
 
-/* All channels of `pixels` (1 or 2) columns a and b; the outputs of b follow those of a. */
-static inline void mw_conv_columns(int8_t *out, const int8_t *skip, const int8_t *a, const int8_t *b,
-                                   int32_t pixels, const mw_conv2d_s8_params *p,
-                                   const mw_sum_s8 *sum) {
-    int32_t n = p->kernel_h * p->kernel_w * p->in_c, channels = p->out_c;
+/* The window of output (y, x) as a column [kernel_h, kernel_w, in_c]; a dilated one cell by cell. */
+static inline void mw_im2col_s8(int8_t *column, const int8_t *image, int32_t y, int32_t x,
+                                const mw_conv2d_s8_params *p) {
+    int32_t cells = p->dilation_w > 1 ? 1 : p->kernel_w;
+    y = y * p->stride_h - p->pad_top, x = x * p->stride_w - p->pad_left;
+    for (int32_t kx = 0; kx < p->kernel_w; kx += cells, x += p->dilation_w) {
+        mw_im2col_strip(column + kx * p->in_c, image, y, x, cells, p);
+    }
+}
+
+/* All channels of columns a and b (pixels = 2) or of a alone; the outputs of b follow those of a. */
+static MW_NOINLINE void mw_conv_columns(int8_t *out, const int8_t *a, const int8_t *b, int32_t pixels,
+                                        const mw_conv2d_s8_params *p) {
+    int32_t n = p->kernel_h * p->kernel_w * p->in_c, channels = p->out_c, o = 0;
+    int32_t zero = p->out_zero_point, low = p->clamp_min, high = p->clamp_max;
     const int8_t *weights = p->weights;
-    const int32_t *table = p->channels, *stop = table + 3 * channels;
-    while (table != stop) {
-        int32_t acc[4] = {table[0], 0, table[0], 0}, lanes = 1;
-        if (stop - table > 3) {
-            lanes = 2;
-            acc[1] = acc[3] = table[3];
-            mw_dot_2x2(acc, a, b, weights, n);
-        } else {
-            acc[0] = mw_dot_1x1(acc[0], a, weights, 1, n);
-            acc[2] = mw_dot_1x1(acc[2], b, weights, 1, n);
-        }
-        MW_ROLLED
-        for (int32_t lane = 0; lane < lanes; lane++, table += 3, out++) {
-            MW_ROLLED
-            for (int32_t i = 0; i < pixels; i++) {
-                int32_t value = mw_requantize_s8(acc[2 * i + lane], table[1], table[2],
-                                                 p->out_zero_point, p->clamp_min, p->clamp_max);
-                if (sum) value = mw_sum_one_s8(value, skip[i * channels], 1, sum);
-                out[i * channels] = (int8_t)value;
-            }
-            if (sum) skip++;
-        }
-        weights += lanes * n;
+    const int32_t *table = p->channels;
+    for (; o < channels - 1; o += 2, table += 6, weights += 2 * n) {
+        int32_t acc[4] = {table[0], table[3], table[0], table[3]};
+        mw_dot_2x2(acc, a, b, weights, n);
+        int8_t *to = out + o;
+        to[0] = (int8_t)mw_requantize_s8(acc[0], table + 1, zero, low, high);
+        to[1] = (int8_t)mw_requantize_s8(acc[1], table + 4, zero, low, high);
+        if (pixels < 2) continue;
+        to += channels;
+        to[0] = (int8_t)mw_requantize_s8(acc[2], table + 1, zero, low, high);
+        to[1] = (int8_t)mw_requantize_s8(acc[3], table + 4, zero, low, high);
+    }
+    if (o == channels) return;
+    MW_ROLLED
+    for (; pixels > 0; pixels--, o += channels, a = b) {
+        int32_t acc = mw_dot_1x1(table[0], a, weights, 1, n);
+        out[o] = (int8_t)mw_requantize_s8(acc, table + 1, zero, low, high);
     }
 }
 
 /* Pixels are taken two by two in memory order, across rows and images. `workspace` holds their two
- * columns of n = kernel_h * kernel_w * in_c bytes; a direct convolution reads them in place. */
+ * columns of n = kernel_h * kernel_w * in_c bytes, which a direct convolution reads in place; with a
+ * fused sum their results before it come first, 2 * out_c bytes. */
 static inline void mw_conv_s8(int8_t *out, const int8_t *in, const int8_t *skip,
                               const mw_conv2d_s8_params *p, const mw_sum_s8 *sum, int8_t *workspace) {
     int32_t n = p->kernel_h * p->kernel_w * p->in_c;
     int32_t left = p->batches * p->out_h * p->out_w;
     int32_t y = 0, x = 0, filled = 0;
+    int8_t *hidden = workspace, *column = sum ? workspace + 2 * p->out_c : workspace;
     const int8_t *columns[2];
     for (; left > 0; left--) {
         if (p->direct) {
             columns[filled] = in + (y * p->stride_h * p->in_w + x * p->stride_w) * p->in_c;
         } else {
-            mw_im2col_s8(workspace + filled * n, in, y, x, p);
-            columns[filled] = workspace + filled * n;
+            columns[filled] = column + filled * n;
+            mw_im2col_s8(column + filled * n, in, y, x, p);
         }
         if (++filled == 2 || left == 1) {
-            mw_conv_columns(out, skip, columns[0], columns[filled - 1], filled, p, sum);
-            out += filled * p->out_c;
-            if (sum) skip += filled * p->out_c;
-            filled = 0;
+            int32_t count = filled * p->out_c;
+            mw_conv_columns(sum ? hidden : out, columns[0], columns[filled - 1], filled, p);
+            MW_ROLLED
+            for (int32_t i = 0; sum && i < count; i++) {
+                out[i] = (int8_t)mw_sum_one_s8(hidden[i], *skip++, 1, sum);
+            }
+            out += count, filled = 0;
         }
         if (++x < p->out_w) continue;
         x = 0;

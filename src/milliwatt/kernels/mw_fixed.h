@@ -23,10 +23,24 @@ static inline int32_t mw_rescale(int32_t x, int32_t multiplier, int32_t shift) {
     return (((high + (high >> 31)) >> ~shift) + 1) >> 1;
 }
 
-/* The stored result of an accumulator. */
-static inline int32_t mw_requantize_s8(int32_t acc, int32_t multiplier, int32_t shift,
-                                       int32_t zero_point, int32_t low, int32_t high) {
-    return mw_bound_s32(mw_rescale(acc, multiplier, shift) + zero_point, low, high);
+/* The same with the scale packed for speed: factor = 2 * multiplier - 2^32 and right = -shift - 1, which
+ * needs multiplier >= 2^30 (what is 0 packs as factor -2^31, right 31). Then the high product is the
+ * upper word of x * 2^32 + x * factor + 2^31, one multiply-accumulate. */
+static inline int32_t mw_high_mul(int32_t x, int32_t factor) {
+    uint64_t start = (uint64_t)(uint32_t)x << 32 | 0x80000000u;
+    return (int32_t)(uint32_t)((start + (uint64_t)((int64_t)x * factor)) >> 32);
+}
+
+static inline int32_t mw_scale(int32_t x, int32_t factor, int32_t right) {
+    if (right < 0) return mw_high_mul((int32_t)((uint32_t)x << ~right), factor);
+    int32_t high = mw_high_mul(x, factor);
+    return (((high + (high >> 31)) >> right) + 1) >> 1;
+}
+
+/* The stored result of an accumulator; scale = {factor, right}. */
+static inline int32_t mw_requantize_s8(int32_t acc, const int32_t *scale, int32_t zero_point,
+                                       int32_t low, int32_t high) {
+    return mw_bound_s32(mw_scale(acc, scale[0], scale[1]) + zero_point, low, high);
 }
 
 #endif

@@ -6,10 +6,12 @@
 
 /* 2^n for n in [-126, 127]: the exponent field of a float. */
 static inline float mw_pow2_f32(int32_t n) {
-    uint32_t bits = (uint32_t)(n + 127) << 23;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    union {
+        uint32_t bits;
+        float value;
+    } word;
+    word.bits = (uint32_t)(n + 127) << 23;
+    return word.value;
 }
 
 /* exp(x) to 2e-7 relative for -87 <= x <= 88, clamped to that range outside.

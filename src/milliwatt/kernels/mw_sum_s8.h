@@ -8,9 +8,9 @@
 #include "mw_fixed.h"
 
 static inline int32_t mw_sum_one_s8(int32_t a, int32_t b, int32_t sign, const mw_sum_s8 *p) {
-    a = mw_rescale((a - p->a_zero_point) * (1 << 20), p->a_multiplier, p->a_shift);
-    b = mw_rescale((b - p->b_zero_point) * (1 << 20), p->b_multiplier, p->b_shift);
-    int32_t sum = mw_rescale(a + sign * b, p->out_multiplier, p->out_shift);
+    a = mw_scale((a - p->a_zero_point) * (1 << 20), p->a_factor, p->a_right);
+    b = mw_scale((b - p->b_zero_point) * (1 << 20), p->b_factor, p->b_right);
+    int32_t sum = mw_scale(a + sign * b, p->out_factor, p->out_right);
     return mw_bound_s32(sum + p->out_zero_point, p->clamp_min, p->clamp_max);
 }
 

@@ -15,7 +15,7 @@ void mw_pad(void *out, const void *in, const mw_pad_params *params, void *worksp
         memset(bytes, params->value[0], (size_t)params->out_bytes);
     } else {
         for (int32_t at = 0; at < params->out_bytes; at += params->value_bytes) {
-            memcpy(bytes + at, params->value, (size_t)params->value_bytes);
+            mw_copy_bytes(bytes + at, params->value, params->value_bytes);
         }
     }
     mw_copy_runs(bytes + params->out_offset, in, params->runs, params->run_bytes, params->axes,

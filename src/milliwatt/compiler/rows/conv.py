@@ -13,7 +13,7 @@ from milliwatt.ir.ops.common import clamp_range
 from milliwatt.ir.ops.conv import fold_offset, multipliers
 from milliwatt.ir.types import Type
 
-from milliwatt.compiler.rows.results import f32_bounds, prefixed, s8_result, sum_fields
+from milliwatt.compiler.rows.results import f32_bounds, prefixed, s8_result, scale_pair, sum_fields
 
 # What a pointer takes on the widest machine that we run on; the depthwise kernels keep tables of them.
 POINTER_BYTES = 8
@@ -72,11 +72,11 @@ def _folded_bias(
     return bias
 
 
-def _scales(x: Type, weight: Type, out: Type, channels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Multiplier and shift, s32 [channels] each."""
+def _scales(x: Type, weight: Type, out: Type) -> np.ndarray:
+    """s32 [channels or 1, 2]: {factor, right}."""
     multiplier, shift = multipliers(x, weight, out)
-    wide = [np.broadcast_to(v, (channels,)).astype(np.int32) for v in (multiplier, shift)]
-    return wide[0], wide[1]
+    pairs = [scale_pair(int(m), int(s)) for m, s in zip(multiplier, shift, strict=True)]
+    return np.array(pairs, np.int32)
 
 
 def _window(attrs: Conv2d, x: Type, out: Type, kernel: tuple[int, ...]) -> tuple[Field, ...]:
@@ -102,14 +102,14 @@ def _conv_fields(
     """The members of mw_conv2d_s8_params."""
     x = node.src[0].type
     bias = _folded_bias(node, attrs, out, weight, axis)
-    columns = (bias, *_scales(x, node.src[1].type, out, len(bias)))
+    scales = np.broadcast_to(_scales(x, node.src[1].type, out), (len(bias), 2))
     return (
         *_window(attrs, x, out, weight.shape[1:3]),
         ("in_zero_point", x.zero_point),
         *s8_result(out, attrs.clamp),
         ("direct", int(_is_direct(node, attrs))),
         ("weights", packed),
-        ("channels", np.stack(columns, axis=1).astype(np.int32).reshape(-1)),
+        ("channels", np.column_stack([bias, scales]).astype(np.int32).reshape(-1)),
     )
 
 
@@ -134,7 +134,7 @@ def lower_conv2d_add_s8(node: Node) -> Lowered:
     conv = _conv_s8(node, node.attrs.conv, hidden)
     total = sum_fields(node.attrs.add.clamp, node.type, (hidden, node.src[3].type))
     fields = (*prefixed("conv", conv.fields), *prefixed("sum", total))
-    return Lowered(fields, conv.workspace_bytes, (0, 3))
+    return Lowered(fields, conv.workspace_bytes + 2 * node.type.shape[3], (0, 3))
 
 
 def _hidden(node: Node) -> Type:
@@ -176,7 +176,7 @@ def lower_single_channel_s8(node: Node) -> Lowered:
 def _fully_connected(node: Node, attrs: Conv2d | FullyConnected, rows: int) -> Lowered:
     weight = _weight(node)
     flat = weight.reshape(weight.shape[0], -1)
-    scales = np.stack(multipliers(node.src[0].type, node.src[1].type, node.type), axis=1)
+    scales = _scales(node.src[0].type, node.src[1].type, node.type)
     return Lowered(
         (
             ("rows", rows),
@@ -186,7 +186,7 @@ def _fully_connected(node: Node, attrs: Conv2d | FullyConnected, rows: int) -> L
             ("scale_step", 2 if len(scales) > 1 else 0),
             ("weights", pack_pairs(flat)),
             ("bias", _folded_bias(node, attrs, node.type, flat, axis=0)),
-            ("scales", scales.astype(np.int32).reshape(-1)),
+            ("scales", scales.reshape(-1)),
         ),
         operands=(0,),
     )

@@ -32,18 +32,28 @@ def f32_bounds(clamp: Clamp) -> tuple[Field, ...]:
     return (("clamp_min", low), ("clamp_max", high))
 
 
+def scale_pair(multiplier: int, shift: int) -> tuple[int, int]:
+    """(factor, right) of a (multiplier, shift): the form that mw_scale in mw_fixed.h computes with.
+
+    multiplier is in [2**30, 2**31), or 0, which packs as 2**-33: no 32-bit sum is rounded up by it.
+    """
+    if multiplier == 0:
+        return -(2**31), 31
+    return 2 * multiplier - 2**32, -shift - 1
+
+
 def sum_fields(clamp: Clamp, out: Type, ins: Sequence[Type]) -> tuple[Field, ...]:
     """The members of mw_sum_s8: what add, sub and the fused add compute."""
-    a, b, last = add_multipliers(out, ins)
+    a, b, last = (scale_pair(*pair) for pair in add_multipliers(out, ins))
     return (
         ("a_zero_point", ins[0].zero_point),
-        ("a_multiplier", a[0]),
-        ("a_shift", a[1]),
+        ("a_factor", a[0]),
+        ("a_right", a[1]),
         ("b_zero_point", ins[1].zero_point),
-        ("b_multiplier", b[0]),
-        ("b_shift", b[1]),
-        ("out_multiplier", last[0]),
-        ("out_shift", last[1]),
+        ("b_factor", b[0]),
+        ("b_right", b[1]),
+        ("out_factor", last[0]),
+        ("out_right", last[1]),
         *s8_result(out, clamp),
     )
 
