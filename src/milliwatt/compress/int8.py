@@ -52,6 +52,9 @@ ZERO_RANGE_SCALE, LEAST_SCALE = 1e-6, 2.0**-60
 # A channel's multiplier s_x * s_w / s_out is kept at 2**-16 or more: dead channels keep their bias.
 LEAST_MULTIPLIER = 2.0**-16
 BIAS_LIMIT = 2**30
+# From an input scale of 8 on the kernels of logistic and tanh read even real 0 as saturated; both
+# are flat beyond 8. Above the second scale requantize itself would overflow.
+SATURATED, COARSE_SCALES = 8.0, (4.0, 2.0**16)
 
 
 def affine(low: float, high: float, least: float = 0.0) -> Quant:
@@ -273,6 +276,10 @@ class Writer:
         if isinstance(attrs, Concat):
             return tuple(self.as_s8(s, quant) for s in node.src), attrs
         src = tuple(self.as_s8(s) for s in node.src)
+        if node.op in (Op.LOGISTIC, Op.TANH):
+            low, high = COARSE_SCALES
+            if low <= src[0].type.scale <= high:
+                src = (self.as_s8(node.src[0], affine(-SATURATED, SATURATED)),)
         if isinstance(attrs, Pad) and attrs.value is not None:
             filled = quantize_array(np.array(attrs.value), Type((), DType.S8, quant))
             return src, replace(attrs, value=int(filled))

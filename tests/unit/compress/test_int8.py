@@ -212,6 +212,19 @@ def test_concat_of_fixed_results() -> None:
         assert np.abs(wanted - got).max() < 0.03
 
 
+@pytest.mark.parametrize("op", [Op.LOGISTIC, Op.TANH], ids=str)
+@pytest.mark.parametrize("size", [1, 500, 3000, 1e6])
+def test_saturating_operators_on_wide_inputs(op, size) -> None:
+    """Whatever the range of the input, 0 gives the middle and the ends the limits."""
+    x = graph_input((1, 3), DType.F32, "x")
+    graph = Graph((x,), (Node(op, (x,), Unary(), "y"),))
+    data = np.array([[-size, 0, size]], np.float32)
+    quantized = quantize(graph, data)
+    check_rules(quantized)
+    error = np.abs(predict(quantized, (data,))[0] - predict(graph, (data,))[0])
+    assert error.max() <= 0.012
+
+
 def test_concat_takes_the_union() -> None:
     """Operands of ranges 1 and 10 share a range of 10."""
     x = graph_input((1, 2), DType.F32, "x")
