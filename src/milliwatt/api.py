@@ -173,14 +173,17 @@ class Firmware:
         """True where the emulated board gives the reference's outputs, bit for bit."""
         return equal(self.run(x).outputs, run_reference(self.graph, as_inputs(self.graph, x)))
 
-    def profile(self, x: Any = None) -> Report:
+    def profile(self, x: Any = None, *, period_ms: float | None = None) -> Report:
         """Run once, compare with the reference, and report cycles, energy and memory by layer.
 
         Without `x` the input is random with a fixed seed, and the report's `input` says so.
+        period_ms: time from one inference to the next, adds energy with sleep. Raises as `run`
+        does; BadData where the period is shorter than the latency or the board lacks a power.
         """
         text = "given" if x is not None else f"random, seed {SEED}"
         values = random_inputs(self.graph, SEED) if x is None else as_inputs(self.graph, x)
-        return make_report(self.graph, self.image, [values], list(self.run_many([values])), text)
+        traces = list(self.run_many([values]))
+        return make_report(self.graph, self.image, [values], traces, text, period_ms=period_ms)
 
     def first_divergence(self, x: Any) -> Divergence | None:
         """The first layer whose value on the board differs from the reference's, if any.

@@ -66,6 +66,6 @@ def _usage(error: Any) -> int:
     """A wrong command line, with the command whose help says what is right."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "mw"
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
     print(f"mw: error: {message} (`{path} --help` lists what is allowed)", file=sys.stderr)
     return 2 if isinstance(error, _UsageError) else 1

@@ -32,7 +32,9 @@ def complete_board(incomplete: str) -> list[tuple[str, str]]:
     return [(b.name, b.title) for b in boards() if b.name.startswith(incomplete)]
 
 
-ModelFile = Annotated[Path, typer.Argument(help="A .tflite file, or a .mwg file of `mw quantize`.")]
+ModelFile = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A .tflite file, or a .mwg file of `mw quantize`.")
+]
 BoardName = Annotated[
     str,
     typer.Option(

@@ -14,6 +14,7 @@ from milliwatt.debug.outputs import outputs_text
 from milliwatt.debug.profile import layer_table, summary, title
 from milliwatt.debug.report import differing_bytes, make_report, reference_outputs
 from milliwatt.emulate.machine import Trace
+from milliwatt.errors import Mismatch
 from milliwatt.ir.graph import Graph
 
 
@@ -76,7 +77,7 @@ def _inputs(graph: Graph, path: Path | None) -> tuple[tuple[Inputs, ...], str]:
 
 
 def _explain(firmware: api.Firmware, inputs: tuple[Inputs, ...], traces: list[Trace]) -> None:
-    """Name the first layer that differs, for the first input that does."""
+    """Raise Mismatch with the first layer that differs; floats may differ and only get a note."""
     graph = firmware.graph
     if any(node.type.dtype.is_float for node in graph.nodes()):
         note("float arithmetic rounds differently from core to core; integer models are bit-exact")
@@ -85,5 +86,5 @@ def _explain(firmware: api.Firmware, inputs: tuple[Inputs, ...], traces: list[Tr
     for x, trace, wanted in zip(inputs, traces, expected, strict=True):
         if differing_bytes(trace.outputs, wanted):
             with waiting("looking for the first layer that differs"):
-                note(str(firmware.first_divergence(x)))
-            return
+                where = firmware.first_divergence(x)
+            raise Mismatch(f"{graph.name} on {firmware.board.name}: {where}")

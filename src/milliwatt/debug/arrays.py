@@ -94,7 +94,7 @@ def _check_kind(path: Path) -> None:
     except OSError as error:
         raise BadData(f"{path}: cannot be read ({error.strerror})") from None
     if start != b"\x93NUMPY" and not start.startswith(b"PK"):
-        found = "is neither of them" if start else "is empty"
+        found = "starts as neither .npy nor .npz files do" if start else "is empty"
         raise BadData(f"{path}: {found}; a .npy or .npz file wanted")
 
 

@@ -30,14 +30,14 @@ def outputs_text(graph: Graph, outputs: Sequence[Inputs]) -> str:
 
 
 def _line(node: Node, value: np.ndarray) -> str:
-    """`dense s8[1,12]: largest at 3, 127 = 0.996`."""
+    """`dense s8[1,12]: largest at index 3, 127 (0.996)`."""
     kind = node.type
     if value.size < 2:
         return f"{node.name} {kind.short}"
     place = int(np.argmax(value))
     largest = value.reshape(-1)[place]
-    real = f" = {dequantize_array(value, kind).reshape(-1)[place]:.4g}" if kind.quant else ""
-    return f"{node.name} {kind.short}: largest at {place}, {largest:g}{real}"
+    real = f" ({dequantize_array(value, kind).reshape(-1)[place]:.4g})" if kind.quant else ""
+    return f"{node.name} {kind.short}: largest at index {place}, {largest:g}{real}"
 
 
 def _values(value: np.ndarray) -> str:

@@ -26,6 +26,7 @@ from milliwatt.debug.table import Fact, as_text, columns, facts, heading
 from milliwatt.errors import Mismatch
 from milliwatt.ir.graph import Graph
 from milliwatt.zoo.digits import Digits, accuracy, load_digits, train
+from milliwatt.zoo.digits_picture import draw, npy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -88,6 +89,10 @@ def demo(folder: Path, show: Show, *, boards: Sequence[str] = BOARDS) -> dict[st
         "boards": [result.to_dict() for result in results],
     }
     write_file(folder / "report.json", (json.dumps(found, indent=2) + "\n").encode())
+    write_file(folder / "held_out.npy", npy(digits.test_x))
+    picture = draw(digits, outputs)
+    if picture:
+        write_file(folder / "digits.png", picture)
     write_file(folder / "report.txt", (as_text(*shown) + "\n").encode())
     return found
 
