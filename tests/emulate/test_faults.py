@@ -54,10 +54,12 @@ CASES = {
 
 @pytest.mark.parametrize("board", ["cortex-m4", "cortex-m0plus", "rv32imc"])
 @pytest.mark.parametrize("case", CASES)
-def test_fault_names_function_and_layer(board: str, case: str) -> None:
+@pytest.mark.parametrize("count", [True, False])
+def test_fault_names_function_and_layer(board: str, case: str, count: bool) -> None:
+    """With and without counting: two ways to find missing memory, one message."""
     sources, message = CASES[case]
     firmware = toy.firmware(board, sources)
-    session = machine_for(firmware.board).load(firmware)
+    session = machine_for(firmware.board).load(firmware, count=count)
     with pytest.raises(MachineFault) as caught:
         session.run([toy.INPUT], limit_cycles=LIMIT)
     text = str(caught.value)
@@ -69,7 +71,9 @@ def test_fault_names_function_and_layer(board: str, case: str) -> None:
 
 def test_jump_into_nowhere() -> None:
     firmware = toy.firmware("rv32imc", broken("((void (*)(void))0x40000000u)(); return 0;"))
-    with pytest.raises(MachineFault, match="jump to unmapped address 0x40000000"):
+    with pytest.raises(
+        MachineFault, match="jump to an address without code, 0x40000000; in layer_0"
+    ):
         machine_for(firmware.board).load(firmware).run([toy.INPUT])
 
 

@@ -333,6 +333,7 @@ int main(void) {
   uint64_t entered = 0;
   for (int i = 0; i < 200000; ++i) {
     seed = seed * 1664525u + 1013904223u;
+    c.fault = MW_FAULT_NONE;
     mw_on_block(0, 0x08000000u + (seed >> 21) * 2u, 2u + (seed >> 5 & 62u), &c);
     mw_on_access(0, 0, 0x08000000u + (seed >> 12), 1 << (seed & 3u), 0, &c);
   }

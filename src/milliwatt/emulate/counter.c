@@ -5,6 +5,7 @@
 #include "counter.h"
 
 #define NONE UINT32_MAX
+#define UC_MEM_WRITE 17 /* unicorn.h, uc_mem_type */
 
 /* Number of the block at `address` with `size`, made if new; NONE outside the code or when full. */
 static uint32_t find_block(mw_counter *c, uint32_t address, uint32_t size) {
@@ -119,8 +120,20 @@ static void follow_layers(mw_counter *c, void *engine, uint32_t address, int32_t
   }
 }
 
+/* End the run: the first fault is the one that counts. */
+static void fault(mw_counter *c, void *engine, uint32_t what, uint32_t address) {
+  if (c->fault == MW_FAULT_NONE) {
+    c->fault = what;
+    c->fault_address = address;
+  }
+  c->emu_stop(engine);
+}
+
 /* Stop before a block that the budget does not cover; it is entered again when the run goes on. */
 static int out_of_budget(mw_counter *c, void *engine, uint32_t address, uint32_t size) {
+  if (c->fault != MW_FAULT_NONE) {
+    return 1;
+  }
   c->block_address = address;
   if (c->budget >= size) {
     c->budget -= size;
@@ -132,7 +145,11 @@ static int out_of_budget(mw_counter *c, void *engine, uint32_t address, uint32_t
 }
 
 void mw_on_block_uncounted(void *engine, uint64_t address, uint32_t size, void *user) {
-  (void)out_of_budget(user, engine, (uint32_t)address, size);
+  mw_counter *c = user;
+  const uint32_t offset = (uint32_t)address - c->code_base;
+  if (out_of_budget(c, engine, (uint32_t)address, size) == 0 && offset < c->code_bytes) {
+    follow_layers(c, engine, (uint32_t)address, (int32_t)c->index[offset >> 1] - 1);
+  }
 }
 
 void mw_on_block(void *engine, uint64_t address64, uint32_t size, void *user) {
@@ -146,7 +163,8 @@ void mw_on_block(void *engine, uint64_t address64, uint32_t size, void *user) {
   }
   const uint32_t number = find_block(c, address, size);
   if (number == NONE) {
-    c->last_fall = 0;
+    const int outside = address - c->code_base >= c->code_bytes;
+    fault(c, engine, outside != 0 ? MW_FAULT_JUMP : MW_FAULT_FULL, address);
     return;
   }
   follow_layers(c, engine, address, c->blocks[number].layer);
@@ -167,19 +185,28 @@ void mw_on_block(void *engine, uint64_t address64, uint32_t size, void *user) {
 void mw_on_access(void *engine, int type, uint64_t address64, int size, int64_t value, void *user) {
   mw_counter *c = user;
   const uint32_t address = (uint32_t)address64;
-  (void)type;
+  const int in_flash = address - c->flash_base < c->flash_bytes;
   (void)value;
+  if (address - c->ram_base >= c->ram_bytes) {
+    const int is_write = type == UC_MEM_WRITE;
+    if (in_flash == 0 && address - c->system_base >= c->system_bytes) {
+      fault(c, engine, is_write ? MW_FAULT_WRITE : MW_FAULT_READ, address);
+      return;
+    }
+    if (in_flash != 0 && is_write != 0) {
+      fault(c, engine, MW_FAULT_READ_ONLY, address);
+      return;
+    }
+  }
   if ((address & ((uint32_t)size - 1u)) != 0u) {
     if (c->strict != 0u) {
-      c->misaligned = 1u;
-      c->misaligned_address = address;
-      c->emu_stop(engine);
+      fault(c, engine, MW_FAULT_UNALIGNED, address);
       return;
     }
     /* An odd word is byte, halfword, byte: two transfers more. Other cases are one more. */
     c->split[c->layer] += size > 2 && (address & 1u) != 0u ? 2u : 1u;
   }
-  if (c->wait_states != 0u && address - c->flash_base < c->flash_bytes) {
+  if (c->wait_states != 0u && in_flash != 0) {
     const uint32_t from = address - c->flash_base;
     c->stalls[c->layer] += fetch(c, from, from + (uint32_t)size, 1);
   }

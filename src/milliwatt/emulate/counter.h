@@ -4,6 +4,16 @@
 
 #include <stdint.h>
 
+enum {
+  MW_FAULT_NONE,
+  MW_FAULT_READ,      /* no memory there */
+  MW_FAULT_WRITE,     /* no memory there */
+  MW_FAULT_READ_ONLY, /* write to flash */
+  MW_FAULT_JUMP,      /* no code there */
+  MW_FAULT_UNALIGNED,
+  MW_FAULT_FULL /* no room for another block: counts would be wrong */
+};
+
 /* A translated block: straight-line code that the emulator entered at `address`. `layer` is the
  * layer whose function starts here, -1 for none; `next` a block of the same address, other size. */
 typedef struct {
@@ -33,7 +43,8 @@ typedef struct {
   int32_t reg_sp;
   int32_t reg_return;
 
-  /* Code: `index` has 1 + the block's number for each halfword of it. */
+  /* Code: `index` has 1 + the block's number for each halfword of it; in runs that are not counted,
+   * 1 + the layer that begins there. */
   uint32_t code_base;
   uint32_t code_bytes;
   uint32_t *index;
@@ -59,9 +70,15 @@ typedef struct {
   uint32_t stopped;
   uint32_t block_address; /* of the block entered last, for faults */
   uint32_t stack_low;
-  uint32_t strict;     /* 1: the core faults on unaligned accesses */
-  uint32_t misaligned; /* 1: it would have, at `misaligned_address` */
-  uint32_t misaligned_address;
+
+  /* What ended the run early: one of MW_FAULT_*, and the address that it is about. */
+  uint32_t fault;
+  uint32_t fault_address;
+  uint32_t strict; /* 1: the core faults on unaligned accesses */
+  uint32_t ram_base;
+  uint32_t ram_bytes;
+  uint32_t system_base;
+  uint32_t system_bytes;
 
   /* Flash timing. */
   uint32_t flash_base;

@@ -56,7 +56,8 @@ class _State(ctypes.Structure):
         ("last_end", _u32),
         ("budget", _u64),
         *((name, _u32) for name in ("stopped", "block_address", "stack_low")),
-        *((name, _u32) for name in ("strict", "misaligned", "misaligned_address")),
+        *((name, _u32) for name in ("fault", "fault_address", "strict")),
+        *((name, _u32) for name in ("ram_base", "ram_bytes", "system_base", "system_bytes")),
         *((name, _u32) for name in ("flash_base", "flash_bytes", "wait_states", "read_shift")),
         *((name, _u32) for name in ("prefetch", "prefetch_hit", "prefetched", "whole_line")),
         ("icache", _Cache),
@@ -119,10 +120,12 @@ class Counter:
         self._caches: list[tuple[_Cache, np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
         self.state = state = _State()
         state.code_base, state.code_bytes = code
-        state.index = self._array(np.zeros(code[1] // 2 + 1, np.uint32))
+        index = np.zeros(code[1] // 2 + 1, np.uint32)
+        state.index = self._array(index)
         self._blocks = (_Block * _BLOCKS)()
         state.blocks = ctypes.addressof(self._blocks)
         state.block_capacity = _BLOCKS
+        self._layers = tuple(layers)
         state.layer_count = len(layers)
         state.layer_entry = self._array(np.asarray(layers, np.uint32))
         state.reg_sp, state.reg_return = registers
@@ -133,7 +136,13 @@ class Counter:
             setattr(state, name, self._array(getattr(self, name)))
         state.entries, state.falls = self._array(self._entries), self._array(self._falls)
         self._flash(board)
+        self._index = index
         self.clear()
+
+    def mark_layers(self) -> None:
+        """Set up the index for runs that are not counted: they still know their layer."""
+        for number, address in enumerate(self._layers):
+            self._index[(address - self.state.code_base) // 2] = number + 1
 
     def _array(self, array: np.ndarray) -> int:
         """Keep an array alive and give its address."""
@@ -143,6 +152,7 @@ class Counter:
     def _flash(self, board: Board) -> None:
         state, flash = self.state, board.flash
         state.flash_base, state.flash_bytes = board.flash_base, board.flash_bytes
+        state.ram_base, state.ram_bytes = board.ram_base, board.ram_bytes
         state.wait_states = flash.wait_states
         state.read_shift = (flash.read_bits // 8).bit_length() - 1
         state.prefetch, state.whole_line = flash.prefetch, flash.whole_line
@@ -173,7 +183,7 @@ class Counter:
         for array in (self.calls, self.extra, self.stalls, self.split):
             array[:] = 0
         state.layer, state.return_address = state.layer_count, _NONE
-        state.last_fall, state.stack_low = None, _NONE
+        state.last_fall, state.stack_low, state.fault = None, _NONE, 0
         state.prefetched = _NONE
         for cache, slot_of, line_of, used, valid in self._caches:
             cache.clock = 0

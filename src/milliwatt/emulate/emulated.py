@@ -11,7 +11,7 @@ import numpy as np
 from milliwatt.compiler.elf import Elf, read_elf
 from milliwatt.compiler.firmware import Firmware
 from milliwatt.emulate.counter import Counter, hooks
-from milliwatt.emulate.faults import Fault, explain
+from milliwatt.emulate.faults import FOUND, Fault, explain, unicorn_fault
 from milliwatt.emulate.isa import Isa
 from milliwatt.emulate.machine import (
     LIMIT_CYCLES,
@@ -62,21 +62,34 @@ class EmulatedSession:
         self._timing = TIMINGS[firmware.board.core]
         self._costs: list[tuple[int, int, int]] = []
         self._engine = isa.engine(firmware.board.core)
+        board = firmware.board
+        unaligned = self._timing.unaligned or self._timing.strict
+        self._watch = count and bool(board.flash.wait_states or unaligned)
         self._map()
         self._fault: Fault | None = None
         self._counter = self._hook(elf)
         self._start()
 
     def _map(self) -> None:
-        """Memory of the board, read-only flash, and the page that calls return to."""
-        board = self._firmware.board
+        """Map the board's memory, the page that calls return to, and load the image.
+
+        Where every access is watched, flash and RAM are one region, gap and all, and the access
+        hook finds what is missing: Unicorn looks the region up at each hooked access, and that is
+        half as fast when the region changes each time. Elsewhere Unicorn itself guards the bounds.
+        """
+        board, engine = self._firmware.board, self._engine
         first = board.flash_base & -_PAGE
-        last = -(-(board.flash_base + board.flash_bytes) // _PAGE) * _PAGE
-        read_execute, read_write = 1 | 4, 1 | 2
-        self._engine.mem_map(first, last - first, read_execute)
-        self._engine.mem_map(board.ram_base, -(-board.ram_bytes // _PAGE) * _PAGE, read_write)
-        self._engine.mem_map(_RETURN, _PAGE, read_execute)
-        self._engine.mem_write(_RETURN, self._isa.idle)
+        flash = (first, -(-(board.flash_base + board.flash_bytes) // _PAGE) * _PAGE)
+        ram = (board.ram_base, board.ram_base + -(-board.ram_bytes // _PAGE) * _PAGE)
+        read_write, read_execute, everything = 1 | 2, 1 | 4, 1 | 2 | 4
+        regions = [(*flash, read_execute), (*ram, read_write)]
+        if self._watch:
+            regions = [(min(flash[0], ram[0]), max(flash[1], ram[1]), everything)]
+        if not any(begin <= _RETURN < end for begin, end, _ in regions):
+            regions.append((_RETURN, _RETURN + _PAGE, read_execute))
+        for begin, end, permission in regions:
+            engine.mem_map(begin, end - begin, permission)
+        engine.mem_write(_RETURN, self._isa.idle)
         for base, size in self._isa.system:
             self._engine.mem_map(base, size, read_write)
         for segment in self._elf.segments:
@@ -118,11 +131,14 @@ class EmulatedSession:
 
         state = ctypes.addressof(counter.state)
         suffix = "" if self._count else "_uncounted"
+        if not self._count:
+            counter.mark_layers()
         add(unicorn.UC_HOOK_BLOCK, f"mw_on_block{suffix}", state)
         if self._count:
             counter.state.strict = self._timing.strict
-            watched = self._timing.unaligned or self._timing.strict
-            if firmware.board.flash.wait_states or watched:
+            for base, size in isa.system:
+                counter.state.system_base, counter.state.system_bytes = base, size
+            if self._watch:
                 kinds = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
                 add(kinds, "mw_on_access", state)
             formula = self._timing.divide
@@ -139,7 +155,7 @@ class EmulatedSession:
 
     def _on_missing(self, _: Any, access: int, address: int, *rest: Any) -> bool:
         """Note the access that is about to end the run."""
-        self._fault = Fault(access, address)
+        self._fault = Fault(unicorn_fault(access), address)
         return False
 
     def _start(self) -> None:
@@ -195,7 +211,7 @@ class EmulatedSession:
         import unicorn
 
         state, counter = self._counter.state, self._isa.register("pc")
-        position, self._fault, state.misaligned = begin, None, 0
+        position, self._fault, state.fault = begin, None, 0
         spent_bytes = 0
         while True:
             state.stopped = 0
@@ -207,9 +223,9 @@ class EmulatedSession:
                 self._engine.emu_start(position | self._isa.entry_bit, until)
             except unicorn.UcError as error:
                 raise self._error(explain(error.errno, self._fault, self._stack)) from None
-            if state.misaligned:
-                address = state.misaligned_address
-                raise self._error(f"hard fault: unaligned access to {address:#010x}")
+            if state.fault:
+                fault = Fault(FOUND[state.fault], state.fault_address)
+                raise self._error(explain(0, fault, self._stack))
             spent_bytes += budget - state.budget
             position = self._engine.reg_read(counter)
             if position == until:
@@ -224,7 +240,7 @@ class EmulatedSession:
         names = (s.name for s in firmware.symbols if s.address <= address < s.address + s.nbytes)
         function = next(names, f"code at {address:#x}")
         where = "outside all layers"
-        if self._count and state.layer < len(firmware.layers):
+        if state.layer < len(firmware.layers):
             layer = firmware.layers[state.layer]
             where = f"layer {layer.name} ({layer.op})"
         return MachineFault(f"{firmware.name}: {what}; in {function}, {where}")
