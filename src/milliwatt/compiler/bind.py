@@ -1,10 +1,11 @@
-"""Binding: which C kernel runs a node, with which parameters. One table (compiler/rows), no branches."""
+"""Binding: which C kernel runs a node, with which parameters. One table, in compiler/rows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
+from weakref import WeakKeyDictionary
 
 from milliwatt.compiler.rows import TABLE, Call, Field, Row
 from milliwatt.errors import UnsupportedOp
@@ -12,6 +13,8 @@ from milliwatt.ir.graph import Node
 
 __all__ = ["TABLE", "Call", "Field", "Row", "bind", "kernel_sources"]
 
+# Memory planning and emission bind the same nodes; packing the weights once is enough.
+_BOUND: WeakKeyDictionary[Node, Call] = WeakKeyDictionary()
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
@@ -20,6 +23,13 @@ def bind(node: Node) -> Call:
 
     Raises: UnsupportedOp naming the node, its types and the nearest types that have a kernel.
     """
+    call = _BOUND.get(node)
+    if call is None:
+        call = _BOUND[node] = _bind(node)
+    return call
+
+
+def _bind(node: Node) -> Call:
     row = next((r for r in TABLE if r.matches(node)), None)
     if row is None:
         raise UnsupportedOp(_no_row(node))
@@ -38,7 +48,7 @@ def bind(node: Node) -> Call:
 
 
 def _inplace(node: Node, row: Row, operands: tuple[int, ...]) -> tuple[int, ...]:
-    """Which of the row's in-place operands this node can give up, as indices among the variable ones.
+    """The row's in-place operands that this node can give up, as indices among the variable ones.
 
     An operand of another size, or one that the kernel reads a second time through another pointer
     with other offsets, keeps its buffer.
@@ -48,7 +58,9 @@ def _inplace(node: Node, row: Row, operands: tuple[int, ...]) -> tuple[int, ...]
     for position in row.inplace:
         index = operands[position]
         value = node.src[index]
-        shared = [i for i in operands if node.src[i] is value and operands.index(i) not in row.inplace]
+        shared = [
+            i for i in operands if node.src[i] is value and operands.index(i) not in row.inplace
+        ]
         if index in variable and value.type.nbytes == node.type.nbytes and not shared:
             offered.append(variable.index(index))
     return tuple(offered)

@@ -8,9 +8,9 @@
 #include "mw.h"
 
 void mw_clamp_s8(int8_t *out, const int8_t *in, const mw_clamp_s8_params *params, void *workspace) {
-    int32_t low = params->clamp_min, high = params->clamp_max;
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) {
-        *out++ = (int8_t)mw_bound_s32(*in++, low, high);
-    }
+  int32_t low = params->clamp_min, high = params->clamp_max;
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) {
+    *out++ = (int8_t)mw_bound_s32(*in++, low, high);
+  }
 }

@@ -8,13 +8,13 @@
 #include "mw.h"
 
 void mw_concat(void *out, const void *const in[], const mw_concat_params *params, void *workspace) {
-    uint8_t *to = out;
-    (void)workspace;
-    for (int32_t row = 0; row < params->rows; row++) {
-        for (int32_t i = 0; i < params->count; i++) {
-            int32_t bytes = params->run_bytes[i];
-            mw_copy_bytes(to, (const uint8_t *)in[i] + row * bytes, bytes);
-            to += bytes;
-        }
+  uint8_t *to = out;
+  (void)workspace;
+  for (int32_t row = 0; row < params->rows; row++) {
+    for (int32_t i = 0; i < params->count; i++) {
+      int32_t bytes = params->run_bytes[i];
+      mw_copy_bytes(to, (const uint8_t *)in[i] + row * bytes, bytes);
+      to += bytes;
     }
+  }
 }

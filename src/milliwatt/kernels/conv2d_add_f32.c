@@ -9,6 +9,6 @@
 
 void mw_conv2d_add_f32(float *out, const float *in, const float *skip,
                        const mw_conv2d_add_f32_params *params, void *workspace) {
-    (void)workspace;
-    mw_conv_f32(out, in, skip, &params->conv, 1, params->clamp_min, params->clamp_max);
+  (void)workspace;
+  mw_conv_f32(out, in, skip, &params->conv, 1, params->clamp_min, params->clamp_max);
 }

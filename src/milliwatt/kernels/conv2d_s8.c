@@ -5,12 +5,14 @@
  * cells outside the input read in_zero_point, and bias holds -in_zero_point * sum(w).
  *
  * Layouts: in [N,H,W,C], out [N,H',W',O], weights packed as mw_dot.h says with K = KH * KW * C.
- * Ranges: |bias| + 128 * sum|w| < 2^30 for every channel (checked when packing).
+ * Ranges: (|bias| + 128 * sum|w|) * 2^shift < 2^31 - 256, shift >= 0 (checked when packing).
  * Workspace: 2 * K bytes; none when direct. The output may not overlap the input.
- * Rounding: TFLM's two roundings, see mw_fixed.h. Source: TensorFlow Lite 8-bit specification, CONV_2D.
+ * Rounding: TFLM's two roundings, see mw_fixed.h. Source: TensorFlow Lite 8-bit specification,
+ * CONV_2D.
  */
 #include "mw_conv_s8.h"
 
-void mw_conv2d_s8(int8_t *out, const int8_t *in, const mw_conv2d_s8_params *params, void *workspace) {
-    mw_conv_s8(out, in, NULL, params, NULL, workspace);
+void mw_conv2d_s8(int8_t *out, const int8_t *in, const mw_conv2d_s8_params *params,
+                  void *workspace) {
+  mw_conv_s8(out, in, NULL, params, NULL, workspace);
 }

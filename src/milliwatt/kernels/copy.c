@@ -7,6 +7,6 @@
 #include "mw.h"
 
 void mw_copy(void *out, const void *in, const mw_copy_params *params, void *workspace) {
-    (void)workspace;
-    memcpy(out, in, (size_t)params->bytes);
+  (void)workspace;
+  memcpy(out, in, (size_t)params->bytes);
 }

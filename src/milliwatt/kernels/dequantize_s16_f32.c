@@ -9,8 +9,8 @@
 
 void mw_dequantize_s16_f32(float *out, const int16_t *in, const mw_quantize_params *params,
                            void *workspace) {
-    float scale = params->scale;
-    int32_t zero_point = params->zero_point;
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) *out++ = scale * (float)(*in++ - zero_point);
+  float scale = params->scale;
+  int32_t zero_point = params->zero_point;
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) *out++ = scale * (float)(*in++ - zero_point);
 }

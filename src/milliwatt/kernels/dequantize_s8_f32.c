@@ -8,9 +8,9 @@
 #include "mw.h"
 
 void mw_dequantize_s8_f32(float *out, const int8_t *in, const mw_quantize_params *params,
-                           void *workspace) {
-    float scale = params->scale;
-    int32_t zero_point = params->zero_point;
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) *out++ = scale * (float)(*in++ - zero_point);
+                          void *workspace) {
+  float scale = params->scale;
+  int32_t zero_point = params->zero_point;
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) *out++ = scale * (float)(*in++ - zero_point);
 }

@@ -8,16 +8,16 @@
  */
 #include "mw.h"
 
-void mw_fully_connected_f32(float *out, const float *in, const mw_fully_connected_f32_params *params,
-                            void *workspace) {
-    int32_t n = params->in_c;
-    (void)workspace;
-    for (int32_t row = 0; row < params->rows; row++, in += n) {
-        const float *weights = params->weights;
-        for (int32_t o = 0; o < params->out_c; o++, weights += n) {
-            float sum = params->bias[o];
-            for (int32_t k = 0; k < n; k++) sum += in[k] * weights[k];
-            *out++ = mw_bound_f32(sum, params->clamp_min, params->clamp_max);
-        }
+void mw_fully_connected_f32(float *out, const float *in,
+                            const mw_fully_connected_f32_params *params, void *workspace) {
+  int32_t n = params->in_c;
+  (void)workspace;
+  for (int32_t row = 0; row < params->rows; row++, in += n) {
+    const float *weights = params->weights;
+    for (int32_t o = 0; o < params->out_c; o++, weights += n) {
+      float sum = params->bias[o];
+      for (int32_t k = 0; k < n; k++) sum += in[k] * weights[k];
+      *out++ = mw_bound_f32(sum, params->clamp_min, params->clamp_max);
     }
+  }
 }

@@ -8,8 +8,9 @@
  */
 #include "mw.h"
 
-void mw_lookup_s8(int8_t *out, const int8_t *in, const mw_lookup_s8_params *params, void *workspace) {
-    const int8_t *middle = params->table + 128;
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) *out++ = middle[*in++];
+void mw_lookup_s8(int8_t *out, const int8_t *in, const mw_lookup_s8_params *params,
+                  void *workspace) {
+  const int8_t *middle = params->table + 128;
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) *out++ = middle[*in++];
 }

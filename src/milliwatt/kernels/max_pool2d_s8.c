@@ -8,24 +8,24 @@
  */
 #include "mw_pool.h"
 
-void mw_max_pool2d_s8(int8_t *out, const int8_t *in, const mw_pool2d_s8_params *params, void *workspace) {
-    int32_t channels = params->in_c, row = params->in_w * channels;
-    (void)workspace;
-    for (int32_t n = 0; n < params->batches; n++, in += params->in_h * row) {
-        for (int32_t pixel = 0; pixel < params->out_h * params->out_w; pixel++) {
-            mw_pool_window window =
-                MW_POOL_WINDOW(params, pixel / params->out_w, pixel % params->out_w);
-            const int8_t *first = in + window.offset;
-            for (int32_t c = 0; c < channels; c++, first++) {
-                int32_t most = INT8_MIN;
-                for (int32_t y = 0; y < window.height; y++) {
-                    const int8_t *cell = first + y * row;
-                    for (int32_t x = 0; x < window.width; x++, cell += channels) {
-                        most = mw_max_s32(most, *cell);
-                    }
-                }
-                *out++ = (int8_t)mw_bound_s32(most, params->clamp_min, params->clamp_max);
-            }
+void mw_max_pool2d_s8(int8_t *out, const int8_t *in, const mw_pool2d_s8_params *params,
+                      void *workspace) {
+  int32_t channels = params->in_c, row = params->in_w * channels;
+  (void)workspace;
+  for (int32_t n = 0; n < params->batches; n++, in += params->in_h * row) {
+    for (int32_t pixel = 0; pixel < params->out_h * params->out_w; pixel++) {
+      mw_pool_window window = MW_POOL_WINDOW(params, pixel / params->out_w, pixel % params->out_w);
+      const int8_t *first = in + window.offset;
+      for (int32_t c = 0; c < channels; c++, first++) {
+        int32_t most = INT8_MIN;
+        for (int32_t y = 0; y < window.height; y++) {
+          const int8_t *cell = first + y * row;
+          for (int32_t x = 0; x < window.width; x++, cell += channels) {
+            most = mw_max_s32(most, *cell);
+          }
         }
+        *out++ = (int8_t)mw_bound_s32(most, params->clamp_min, params->clamp_max);
+      }
     }
+  }
 }

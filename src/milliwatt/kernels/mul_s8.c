@@ -12,18 +12,18 @@
 
 void mw_mul_s8(int8_t *out, const int8_t *a, const int8_t *b, const mw_mul_s8_params *params,
                void *workspace) {
-    mw_walk at = {0, 0, {0}};
-    int32_t a_step = params->a_step, b_step = params->b_step;
-    int32_t a_zero = params->a_zero_point, b_zero = params->b_zero_point;
-    int32_t multiplier = params->multiplier, shift = params->shift;
-    int32_t zero = params->out_zero_point, low = params->clamp_min, high = params->clamp_max;
-    (void)workspace;
-    for (int32_t rows = params->rows; rows > 0; rows--) {
-        const int8_t *x = a + at.a, *y = b + at.b;
-        for (int32_t left = params->row; left > 0; left--, x += a_step, y += b_step) {
-            int32_t product = (*x - a_zero) * (*y - b_zero);
-            *out++ = (int8_t)mw_bound_s32(mw_rescale(product, multiplier, shift) + zero, low, high);
-        }
-        mw_walk_next(&at, params->axes, params->rank);
+  mw_walk at = {0, 0, {0}};
+  int32_t a_step = params->a_step, b_step = params->b_step;
+  int32_t a_zero = params->a_zero_point, b_zero = params->b_zero_point;
+  int32_t multiplier = params->multiplier, shift = params->shift;
+  int32_t zero = params->out_zero_point, low = params->clamp_min, high = params->clamp_max;
+  (void)workspace;
+  for (int32_t rows = params->rows; rows > 0; rows--) {
+    const int8_t *x = a + at.a, *y = b + at.b;
+    for (int32_t left = params->row; left > 0; left--, x += a_step, y += b_step) {
+      int32_t product = (*x - a_zero) * (*y - b_zero);
+      *out++ = (int8_t)mw_bound_s32(mw_rescale(product, multiplier, shift) + zero, low, high);
     }
+    mw_walk_next(&at, params->axes, params->rank);
+  }
 }

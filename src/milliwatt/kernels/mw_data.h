@@ -5,27 +5,27 @@
 /* ---- moving bytes; one kernel for every element type ---- */
 
 typedef struct {
-    int32_t bytes;
+  int32_t bytes;
 } mw_copy_params;
 
 /* `runs` runs of run_bytes; axes = [rank][3] of {size, input stride, output stride} in bytes,
  * innermost first, walks the runs. */
 typedef struct {
-    int32_t runs, run_bytes, rank;
-    const int32_t *axes;
+  int32_t runs, run_bytes, rank;
+  const int32_t *axes;
 } mw_transpose_params;
 
 typedef struct {
-    int32_t runs, run_bytes, rank;
-    const int32_t *axes;
-    int32_t out_bytes, out_offset; /* where the first run goes, in bytes */
-    int32_t value_bytes;           /* size of an element, 1 when all its bytes are equal */
-    const uint8_t *value;          /* the bytes of the padding element */
+  int32_t runs, run_bytes, rank;
+  const int32_t *axes;
+  int32_t out_bytes, out_offset; /* where the first run goes, in bytes */
+  int32_t value_bytes;           /* size of an element, 1 when all its bytes are equal */
+  const uint8_t *value;          /* the bytes of the padding element */
 } mw_pad_params;
 
 typedef struct {
-    int32_t count, rows;
-    const int32_t *run_bytes; /* [count]: bytes of one row of each operand */
+  int32_t count, rows;
+  const int32_t *run_bytes; /* [count]: bytes of one row of each operand */
 } mw_concat_params;
 
 void mw_copy(void *out, const void *in, const mw_copy_params *params, void *workspace);
@@ -36,14 +36,14 @@ void mw_concat(void *out, const void *const in[], const mw_concat_params *params
 /* ---- element types ---- */
 
 typedef struct {
-    int32_t size;
-    float scale;
-    int32_t zero_point;
+  int32_t size;
+  float scale;
+  int32_t zero_point;
 } mw_quantize_params; /* quantize and dequantize */
 
 typedef struct {
-    int32_t size;
-    int32_t in_zero_point, multiplier, shift, out_zero_point;
+  int32_t size;
+  int32_t in_zero_point, multiplier, shift, out_zero_point;
 } mw_requantize_params;
 
 void mw_quantize_f32_s8(int8_t *out, const float *in, const mw_quantize_params *params,
@@ -58,9 +58,9 @@ void mw_dequantize_s32_f32(float *out, const int32_t *in, const mw_quantize_para
                            void *workspace);
 
 /* Kernels mw_requantize_<from>_<to>; s8 to s8 is a lookup. */
-#define MW_REQUANTIZE(from, from_t, to, to_t)                                                      \
-    void mw_requantize_##from##_##to(to_t *out, const from_t *in,                                  \
-                                     const mw_requantize_params *params, void *workspace)
+#define MW_REQUANTIZE(from, from_t, to, to_t)                   \
+  void mw_requantize_##from##_##to(to_t *out, const from_t *in, \
+                                   const mw_requantize_params *params, void *workspace)
 MW_REQUANTIZE(s8, int8_t, s16, int16_t);
 MW_REQUANTIZE(s8, int8_t, s32, int32_t);
 MW_REQUANTIZE(s16, int16_t, s8, int8_t);

@@ -9,11 +9,11 @@
 #include "mw_quantize.h"
 
 void mw_quantize_f32_s16(int16_t *out, const float *in, const mw_quantize_params *params,
-                        void *workspace) {
-    float scale = params->scale;
-    int32_t zero_point = params->zero_point;
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) {
-        *out++ = (int16_t)mw_quantize_one(*in++, scale, zero_point, INT16_MIN, INT16_MAX);
-    }
+                         void *workspace) {
+  float scale = params->scale;
+  int32_t zero_point = params->zero_point;
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) {
+    *out++ = (int16_t)mw_quantize_one(*in++, scale, zero_point, INT16_MIN, INT16_MAX);
+  }
 }

@@ -10,10 +10,10 @@
 
 void mw_quantize_f32_s8(int8_t *out, const float *in, const mw_quantize_params *params,
                         void *workspace) {
-    float scale = params->scale;
-    int32_t zero_point = params->zero_point;
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) {
-        *out++ = (int8_t)mw_quantize_one(*in++, scale, zero_point, INT8_MIN, INT8_MAX);
-    }
+  float scale = params->scale;
+  int32_t zero_point = params->zero_point;
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) {
+    *out++ = (int8_t)mw_quantize_one(*in++, scale, zero_point, INT8_MIN, INT8_MAX);
+  }
 }

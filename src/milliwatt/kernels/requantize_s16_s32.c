@@ -8,9 +8,9 @@
 #include "mw_quantize.h"
 
 void mw_requantize_s16_s32(int32_t *out, const int16_t *in, const mw_requantize_params *params,
-                          void *workspace) {
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) {
-        *out++ = (int32_t)mw_requantize_one(*in++, params, INT32_MIN, INT32_MAX);
-    }
+                           void *workspace) {
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) {
+    *out++ = (int32_t)mw_requantize_one(*in++, params, INT32_MIN, INT32_MAX);
+  }
 }

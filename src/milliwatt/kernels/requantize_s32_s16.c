@@ -8,9 +8,9 @@
 #include "mw_quantize.h"
 
 void mw_requantize_s32_s16(int16_t *out, const int32_t *in, const mw_requantize_params *params,
-                          void *workspace) {
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) {
-        *out++ = (int16_t)mw_requantize_one(*in++, params, INT16_MIN, INT16_MAX);
-    }
+                           void *workspace) {
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) {
+    *out++ = (int16_t)mw_requantize_one(*in++, params, INT16_MIN, INT16_MAX);
+  }
 }

@@ -9,8 +9,8 @@
 
 void mw_requantize_s32_s8(int8_t *out, const int32_t *in, const mw_requantize_params *params,
                           void *workspace) {
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) {
-        *out++ = (int8_t)mw_requantize_one(*in++, params, INT8_MIN, INT8_MAX);
-    }
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) {
+    *out++ = (int8_t)mw_requantize_one(*in++, params, INT8_MIN, INT8_MAX);
+  }
 }

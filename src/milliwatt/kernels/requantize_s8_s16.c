@@ -9,8 +9,8 @@
 
 void mw_requantize_s8_s16(int16_t *out, const int8_t *in, const mw_requantize_params *params,
                           void *workspace) {
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) {
-        *out++ = (int16_t)mw_requantize_one(*in++, params, INT16_MIN, INT16_MAX);
-    }
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) {
+    *out++ = (int16_t)mw_requantize_one(*in++, params, INT16_MIN, INT16_MAX);
+  }
 }

@@ -9,8 +9,8 @@
 
 void mw_requantize_s8_s32(int32_t *out, const int8_t *in, const mw_requantize_params *params,
                           void *workspace) {
-    (void)workspace;
-    for (int32_t left = params->size; left > 0; left--) {
-        *out++ = (int32_t)mw_requantize_one(*in++, params, INT32_MIN, INT32_MAX);
-    }
+  (void)workspace;
+  for (int32_t left = params->size; left > 0; left--) {
+    *out++ = (int32_t)mw_requantize_one(*in++, params, INT32_MIN, INT32_MAX);
+  }
 }

@@ -12,15 +12,15 @@
 
 void mw_sub_s8(int8_t *out, const int8_t *a, const int8_t *b, const mw_sum_s8_params *params,
                void *workspace) {
-    mw_walk at = {0, 0, {0}};
-    mw_sum_s8 sum = params->sum; /* a copy, which stores to out cannot change */
-    int32_t a_step = params->a_step, b_step = params->b_step;
-    (void)workspace;
-    for (int32_t rows = params->rows; rows > 0; rows--) {
-        const int8_t *x = a + at.a, *y = b + at.b;
-        for (int32_t left = params->row; left > 0; left--, x += a_step, y += b_step) {
-            *out++ = (int8_t)mw_sum_one_s8(*x, *y, -1, &sum);
-        }
-        mw_walk_next(&at, params->axes, params->rank);
+  mw_walk at = {0, 0, {0}};
+  mw_sum_s8 sum = params->sum; /* a copy, which stores to out cannot change */
+  int32_t a_step = params->a_step, b_step = params->b_step;
+  (void)workspace;
+  for (int32_t rows = params->rows; rows > 0; rows--) {
+    const int8_t *x = a + at.a, *y = b + at.b;
+    for (int32_t left = params->row; left > 0; left--, x += a_step, y += b_step) {
+      *out++ = (int8_t)mw_sum_one_s8(*x, *y, -1, &sum);
     }
+    mw_walk_next(&at, params->axes, params->rank);
+  }
 }

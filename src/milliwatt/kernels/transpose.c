@@ -10,6 +10,6 @@
 #include "mw_runs.h"
 
 void mw_transpose(void *out, const void *in, const mw_transpose_params *params, void *workspace) {
-    (void)workspace;
-    mw_copy_runs(out, in, params->runs, params->run_bytes, params->axes, params->rank);
+  (void)workspace;
+  mw_copy_runs(out, in, params->runs, params->run_bytes, params->axes, params->rank);
 }

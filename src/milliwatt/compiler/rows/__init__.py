@@ -1,4 +1,4 @@
-"""The bind table: which C kernel runs which operator and element types. One file an operator family.
+"""The bind table: which C kernel runs which operator and types. One file an operator family.
 
 Rows are tried from the top: special ones first, the general one of each operator last.
 """

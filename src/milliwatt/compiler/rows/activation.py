@@ -53,9 +53,7 @@ def lower_softmax_s8(node: Node) -> Lowered:
     assert isinstance(node.attrs, Softmax)
     table = softmax_exp_table(node.attrs.beta, node.src[0].type.scale)
     entries = int(np.flatnonzero(table)[-1]) + 1
-    return Lowered(
-        (*_rows(node), ("entries", entries), ("exp", table[:entries].astype(np.int32)))
-    )
+    return Lowered((*_rows(node), ("entries", entries), ("exp", table[:entries].astype(np.int32))))
 
 
 def lower_softmax_f32(node: Node) -> Lowered:

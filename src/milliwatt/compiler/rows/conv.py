@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from milliwatt.compiler.rows.results import (
+    f32_bounds,
+    prefixed,
+    s8_result,
+    scale_pair,
+    sum_fields,
+)
 from milliwatt.compiler.rows.row import Field, Lowered, Row
 from milliwatt.errors import UnsupportedOp
-from milliwatt.ir.attrs import Clamp, Conv2d, ConvAdd, FullyConnected
+from milliwatt.ir.attrs import Conv2d, ConvAdd, FullyConnected
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import OPS, Op
-from milliwatt.ir.ops.common import clamp_range
 from milliwatt.ir.ops.conv import fold_offset, multipliers
 from milliwatt.ir.types import Type
 
-from milliwatt.compiler.rows.results import f32_bounds, prefixed, s8_result, scale_pair, sum_fields
-
-# What a pointer takes on the widest machine that we run on; the depthwise kernels keep tables of them.
+# A pointer on the widest machine that we run on; the depthwise kernels keep tables of them.
 POINTER_BYTES = 8
+# 32 bits less what the result's zero point may add.
+ACCUMULATOR_LIMIT = 2**31 - 256
 
 
 def pack_pairs(weight: np.ndarray) -> np.ndarray:
@@ -27,7 +33,7 @@ def pack_pairs(weight: np.ndarray) -> np.ndarray:
 
 
 def pack_lanes(weight: np.ndarray) -> np.ndarray:
-    """Weights [taps, C] as depthwise_conv2d_s8 wants them: [C/4][taps][4], then [taps] a channel."""
+    """Weights [taps, C] as depthwise_conv2d_s8 wants them: [C/4][taps][4], then rows of [taps]."""
     taps, channels = weight.shape
     whole = channels // 4 * 4
     blocks = weight[:, :whole].reshape(taps, whole // 4, 4).transpose(1, 0, 2)
@@ -53,21 +59,19 @@ def _bias(node: Node, channels: int) -> np.ndarray:
 def _folded_bias(
     node: Node, attrs: Conv2d | FullyConnected, out: Type, weight: np.ndarray, axis: int
 ) -> np.ndarray:
-    """s32 [channels] with the input offset folded in; UnsupportedOp where a sum may leave 32 bits."""
+    """s32 [channels], input offset folded in; UnsupportedOp where a sum may leave 32 bits."""
     bias = _bias(node, weight.shape[axis])
     if not attrs.folded:
         bias = fold_offset(node.src[0].type, weight, bias, axis)
     others = tuple(a for a in range(weight.ndim) if a != axis)
     largest = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=others)
-    multiplier, shift = multipliers(node.src[0].type, node.src[1].type, out)
+    _, shift = multipliers(node.src[0].type, node.src[1].type, out)
     raised = largest << np.maximum(shift, 0)
-    # The kernels nudge the high product by half a unit of the last shift, in 32 bits.
-    nudged = (raised * multiplier >> 31) + 1 + ((1 << np.maximum(-shift, 0)) >> 1)
-    worst = np.maximum(raised, nudged)
-    if int(worst.max()) >= 2**31:
+    if int(raised.max()) >= ACCUMULATOR_LIMIT:
         raise UnsupportedOp(
-            f"{node.name} ({node.op}): the sum of channel {int(worst.argmax())} may reach "
-            f"{int(worst.max())}; below {2**31} wanted; its bias or its scales are out of range"
+            f"{node.name} ({node.op}): the sum of channel {int(raised.argmax())} may reach "
+            f"{int(raised.max())}; below {ACCUMULATOR_LIMIT} wanted; its bias or its scales are "
+            "out of range; quantize the model again"
         )
     return bias
 
@@ -164,7 +168,7 @@ def lower_depthwise_mult_s8(node: Node) -> Lowered:
 
 
 def lower_single_channel_s8(node: Node) -> Lowered:
-    """depthwise_conv2d of a one-channel input: an ordinary convolution with its weights transposed."""
+    """depthwise_conv2d of one input channel: an ordinary convolution, weights transposed."""
     assert isinstance(node.attrs, Conv2d)
     weight = _weight(node)
     rows = weight.reshape(-1, weight.shape[3]).T
@@ -314,9 +318,7 @@ ROWS = (
         "conv2d_s8_params",
         lower_depthwise_mult_s8,
     ),
-    Row(
-        Op.DEPTHWISE_CONV2D, _F32, "depthwise_conv2d_f32", "conv2d_f32_params", lower_conv2d_f32
-    ),
+    Row(Op.DEPTHWISE_CONV2D, _F32, "depthwise_conv2d_f32", "conv2d_f32_params", lower_conv2d_f32),
     Row(
         Op.FULLY_CONNECTED,
         _S8,

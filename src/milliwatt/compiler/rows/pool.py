@@ -17,7 +17,9 @@ def lower_pool(node: Node) -> Lowered:
     """max_pool2d and average_pool2d, s8 and f32: a window and the bounds of the result."""
     attrs = node.attrs
     assert isinstance(attrs, Pool2d)
-    bounds = f32_bounds(attrs.clamp) if node.type.dtype.is_float else s8_bounds(node.type, attrs.clamp)
+    bounds = (
+        f32_bounds(attrs.clamp) if node.type.dtype.is_float else s8_bounds(node.type, attrs.clamp)
+    )
     return Lowered(
         (
             *zip(("batches", "in_h", "in_w", "in_c"), node.src[0].type.shape, strict=True),

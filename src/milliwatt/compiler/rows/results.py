@@ -1,4 +1,4 @@
-"""Struct members that several families share: result bounds and the arithmetic of a quantized sum."""
+"""Struct members that several families share: result bounds, scales, the quantized sum."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def s8_result(out: Type, clamp: Clamp) -> tuple[Field, ...]:
 
 
 def f32_bounds(clamp: Clamp) -> tuple[Field, ...]:
-    """The members of MW_RESULT_F32; like TFLite, no bound is the largest float32, a plain C literal."""
+    """The members of MW_RESULT_F32; no bound is the largest float32, as in TFLite."""
     low, high = (float(np.float32(min(max(b, -F32_MAX), F32_MAX))) for b in clamp)
     return (("clamp_min", low), ("clamp_max", high))
 

@@ -32,10 +32,10 @@ class Lowered:
 class Call:
     """One kernel call: `kernel(out, operands..., &params, workspace)`.
 
-    fields: members of `params_type` in struct order. workspace_bytes: scratch, aligned for a pointer,
-    0 for none. operands: indices of node.src passed as pointers. inplace: indices among those of them
-    that are not constants whose buffer the result may take over. variadic: the operands go as one
-    array of pointers. files: the .c files to compile.
+    fields: members of `params_type` in struct order. workspace_bytes: scratch, aligned for a
+    pointer, 0 for none. operands: indices of node.src passed as pointers. inplace: indices among
+    those of them that are not constants whose buffer the result may take over. variadic: the
+    operands go as one array of pointers. files: the .c files to compile.
     """
 
     kernel: str
@@ -55,11 +55,12 @@ def always(node: Node) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """One row: `kernel` runs `op` on (first operand, result) of `dtypes` where `predicate(node)` holds.
+    """One row: `kernel` runs `op` from and to `dtypes` where `predicate(node)` holds.
 
-    `dtypes` None matches every element type. `params` is the parameter struct's name without `mw_`.
-    `inplace` lists the positions among the pointer operands that the result may overwrite; only those
-    of the result's own size and element type are offered. `note` says what `predicate` asks, for docs.
+    `dtypes` is (first operand, result), None for every element type. `params` is the parameter
+    struct's name without `mw_`. `inplace` lists the positions among the pointer operands that the
+    result may overwrite; only those of the result's own size are offered. `note` says what
+    `predicate` asks, for docs.
     """
 
     op: Op

@@ -1,4 +1,4 @@
-"""Rows of the operators that move bytes: pad, reshape, transpose, concat; one kernel for every type."""
+"""Rows of the operators that move bytes, of any type: pad, reshape, transpose, concat."""
 
 from __future__ import annotations
 
@@ -78,23 +78,9 @@ def lower_concat(node: Node) -> Lowered:
     )
 
 
-def _no_clamp(node: Node) -> bool:
-    assert isinstance(node.attrs, Concat)
-    return node.attrs.clamp == (-math.inf, math.inf)
-
-
 ROWS = (
     Row(Op.PAD, ANY, "pad", "pad_params", lower_pad),
     Row(Op.RESHAPE, ANY, "copy", "copy_params", lower_reshape, inplace=(0,)),
     Row(Op.TRANSPOSE, ANY, "transpose", "transpose_params", lower_transpose),
-    Row(
-        Op.CONCAT,
-        ANY,
-        "concat",
-        "concat_params",
-        lower_concat,
-        _no_clamp,
-        "no fused activation",
-        variadic=True,
-    ),
+    Row(Op.CONCAT, ANY, "concat", "concat_params", lower_concat, variadic=True),
 )
