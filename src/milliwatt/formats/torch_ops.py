@@ -165,11 +165,6 @@ def _softmax(call: Call) -> Node:
     )
 
 
-def _ceil_extra(size: int, out: int, kernel: int, stride: int, before: int) -> int:
-    """Rows to add after the input so that `out` windows fit (ceil_mode); less than `kernel`."""
-    return max(0, (out - 1) * stride + kernel - size - before)
-
-
 def _pool(call: Call, op: Op) -> Node:
     """max_pool2d, and avg_pool2d with its padding counted or not."""
     kernel = _pair(call.args["kernel_size"])
@@ -182,13 +177,9 @@ def _pool(call: Call, op: Op) -> Node:
     if op is Op.AVERAGE_POOL2D and call.args["count_include_pad"] and any(pads):
         border = ((0, 0), (pads[0], pads[0]), (pads[1], pads[1]), (0, 0))
         x, pads = call.emit(Op.PAD, [x], Pad(border), "pad"), (0, 0)
-    after = [
-        max(
-            pads[i] if not call.args["ceil_mode"] else 0,
-            _ceil_extra(x.type.shape[1 + i], call.shape[2 + i], kernel[i], stride[i], pads[i]),
-        )
-        for i in range(2)
-    ]
+    # Padded cells do not take part, so the last window needs no more of them than it reaches.
+    sizes, outs = x.type.shape[1:3], call.shape[2:]
+    after = [max(0, (outs[i] - 1) * stride[i] + kernel[i] - sizes[i] - pads[i]) for i in range(2)]
     attrs = Pool2d(kernel, stride, (pads[0], after[0], pads[1], after[1]))
     return _to_first(call, call.emit(op, [x], attrs))
 

@@ -75,6 +75,7 @@ STAYS: dict[str, tuple[Callable[..., Any], tuple[int, ...], int]] = {
         lambda x: x.view(1, 2, 2, 3, 5).transpose(1, 2).reshape(1, 4, 3, 5) + 1, (1, 4, 3, 5), 1,
     ),
     "swapped sides": (lambda x: x.transpose(2, 3) + x.mean(), (1, 2, 3, 4), 1),
+    "mean of a flatten": (lambda x: x.flatten(1).mean(1), (2, 2, 3, 4), 0),
     "one channel": (lambda x: x.flatten(1), (1, 1, 3, 4), 0),
     "one pixel": (lambda x: x.flatten(1), (2, 5, 1, 1), 0),
 }  # fmt: skip

@@ -233,6 +233,8 @@ def test_edges_are_channels_last_unless_the_module_permutes_them() -> None:
     graph = imported(own, (1, 6, 4, 3))
     assert (graph.inputs[0].type.shape, graph.outputs[0].type.shape) == ((1, 6, 4, 3), (1, 6, 4, 5))
     assert transposes(graph) == 0
+    graph = imported(function(lambda x: F.relu(x.permute(0, 3, 1, 2))), (1, 6, 4, 3))
+    assert (graph.outputs[0].type.shape, transposes(graph)) == ((1, 6, 4, 3), 0)
     graph = imported(nn.Conv1d(3, 5, 2), (1, 3, 8))
     assert (graph.inputs[0].type.shape, graph.outputs[0].type.shape) == ((1, 8, 3), (1, 7, 5))
     graph = imported(nn.Linear(8, 2), (1, 3, 8))
