@@ -348,7 +348,7 @@ int main(void) {
     command = [compiler, *warnings, "-g", "-O1", *flags, "-fno-sanitize-recover=all", f"-I{folder}"]
     program = tmp_path / "program"
     subprocess.run(
-        [*command, str(tmp_path / "main.c"), str(folder / "counter.c"), "-o", str(program)],
+        [*command, str(tmp_path / "main.c"), *map(str, folder.glob("*.c")), "-o", str(program)],
         check=True,
     )
     assert subprocess.run([str(program)], check=False).returncode == 0

@@ -1,7 +1,7 @@
 /* Hooks that the emulator calls for each block, memory access and division: count, decide nothing.
  *
  * Built into a shared library at first use (counter.py). A Python callback here would cost a
- * hundred times more. What a block costs in cycles is worked out afterwards, from its disassembly. */
+ * hundred times more. What a block costs in cycles is worked out afterwards, from the code. */
 #include "counter.h"
 
 #define NONE UINT32_MAX
@@ -36,74 +36,6 @@ static uint32_t find_block(mw_counter *c, uint32_t address, uint32_t size) {
   }
   *link = ++c->block_count;
   return c->block_count - 1u;
-}
-
-/* Cycles that reading flash read number `read` costs now. Only instructions are prefetched. */
-static uint32_t read_flash(mw_counter *c, uint32_t read, int is_data) {
-  uint32_t cycles = c->wait_states;
-  if (c->prefetch != 0u && is_data == 0) {
-    if (read == c->prefetched) {
-      cycles = c->prefetch_hit;
-    }
-    c->prefetched = read + 1u;
-  }
-  return cycles;
-}
-
-/* The slot that holds `line`, after evicting the least recently used line of its set if need be. */
-static uint32_t find_slot(mw_cache *cache, uint32_t line) {
-  if (cache->slot_of[line] != 0u) {
-    return cache->slot_of[line] - 1u;
-  }
-  const uint32_t first = (line & cache->set_mask) * cache->ways;
-  uint32_t slot = first;
-  for (uint32_t i = first; i < first + cache->ways; ++i) {
-    if (cache->used[i] < cache->used[slot]) {
-      slot = i;
-    }
-  }
-  if (cache->line_of[slot] != NONE) {
-    cache->slot_of[cache->line_of[slot]] = 0u;
-  }
-  cache->line_of[slot] = line;
-  cache->valid[slot] = 0u;
-  cache->slot_of[line] = (uint16_t)(slot + 1u);
-  return slot;
-}
-
-/* Cycles lost reading flash bytes [from, to) (offsets into the flash) through their cache. */
-static uint32_t fetch(mw_counter *c, uint32_t from, uint32_t to, int is_data) {
-  mw_cache *cache = is_data != 0 ? c->data : &c->icache;
-  uint32_t cycles = 0;
-  if (cache->ways == 0u) {
-    for (uint32_t read = from >> c->read_shift; read <= (to - 1u) >> c->read_shift; ++read) {
-      cycles += read_flash(c, read, is_data);
-    }
-    return cycles;
-  }
-  const uint32_t last = (to - 1u) >> cache->line_shift;
-  for (uint32_t line = from >> cache->line_shift; line <= last; ++line) {
-    const uint32_t slot = find_slot(cache, line);
-    cache->used[slot] = ++cache->clock;
-    if (c->whole_line != 0u) {
-      cycles += cache->valid[slot] == 0u ? c->wait_states : 0u;
-      cache->valid[slot] = 1u;
-      continue;
-    }
-    const uint32_t line_start = line << cache->line_shift;
-    const uint32_t line_end = line_start + (1u << cache->line_shift);
-    const uint32_t first_read = (from > line_start ? from : line_start) >> c->read_shift;
-    const uint32_t last_read = ((to < line_end ? to : line_end) - 1u) >> c->read_shift;
-    const uint32_t line_read = line_start >> c->read_shift;
-    for (uint32_t read = first_read; read <= last_read; ++read) {
-      const uint32_t bit = UINT32_C(1) << (read - line_read);
-      if ((cache->valid[slot] & bit) == 0u) {
-        cache->valid[slot] |= bit;
-        cycles += read_flash(c, read, is_data);
-      }
-    }
-  }
-  return cycles;
 }
 
 /* A layer begins at its function's first block and ends where that function returns to. */
@@ -178,37 +110,53 @@ void mw_on_block(void *engine, uint64_t address64, uint32_t size, void *user) {
   c->last_end = address + size;
   if (c->wait_states != 0u && address - c->flash_base < c->flash_bytes) {
     const uint32_t from = address - c->flash_base;
-    c->stalls[c->layer] += fetch(c, from, from + size, 0);
+    c->stalls[c->layer] += mw_read_flash(c, from, from + size, 0);
   }
+}
+
+/* An access that is unaligned or outside RAM and flash. Returns 1 where the core would fault. */
+static int odd_access(mw_counter *c, void *engine, uint32_t address, uint32_t size, int is_write) {
+  const int in_flash = address - c->flash_base < c->flash_bytes;
+  if (address - c->ram_base >= c->ram_bytes && address - c->system_base >= c->system_bytes) {
+    if (in_flash == 0) {
+      fault(c, engine, is_write != 0 ? MW_FAULT_WRITE : MW_FAULT_READ, address);
+      return 1;
+    }
+    if (is_write != 0) {
+      fault(c, engine, MW_FAULT_READ_ONLY, address);
+      return 1;
+    }
+  }
+  if ((address & (size - 1u)) != 0u) {
+    if (c->strict != 0u) {
+      fault(c, engine, MW_FAULT_UNALIGNED, address);
+      return 1;
+    }
+    /* An odd word is byte, halfword, byte: two transfers more. Other cases are one more. */
+    c->split[c->layer] += size > 2u && (address & 1u) != 0u ? 2u : 1u;
+  }
+  return 0;
 }
 
 void mw_on_access(void *engine, int type, uint64_t address64, int size, int64_t value, void *user) {
   mw_counter *c = user;
   const uint32_t address = (uint32_t)address64;
-  const int in_flash = address - c->flash_base < c->flash_bytes;
+  const uint32_t bytes = (uint32_t)size;
+  const uint32_t from = address - c->flash_base;
+  const int is_write = type == UC_MEM_WRITE;
+  const int is_flash_read = from < c->flash_bytes && is_write == 0;
   (void)value;
-  if (address - c->ram_base >= c->ram_bytes) {
-    const int is_write = type == UC_MEM_WRITE;
-    if (in_flash == 0 && address - c->system_base >= c->system_bytes) {
-      fault(c, engine, is_write ? MW_FAULT_WRITE : MW_FAULT_READ, address);
-      return;
-    }
-    if (in_flash != 0 && is_write != 0) {
-      fault(c, engine, MW_FAULT_READ_ONLY, address);
+  if ((address & (bytes - 1u)) != 0u || (address - c->ram_base >= c->ram_bytes && !is_flash_read)) {
+    if (odd_access(c, engine, address, bytes, is_write) != 0) {
       return;
     }
   }
-  if ((address & ((uint32_t)size - 1u)) != 0u) {
-    if (c->strict != 0u) {
-      fault(c, engine, MW_FAULT_UNALIGNED, address);
-      return;
+  if (is_flash_read && c->wait_states != 0u) {
+    /* Most reads are of the flash word that the last one was of. */
+    if (c->data->again_first != from >> c->read_shift ||
+        c->data->again_last != (from + bytes - 1u) >> c->read_shift) {
+      c->stalls[c->layer] += mw_read_flash(c, from, from + bytes, 1);
     }
-    /* An odd word is byte, halfword, byte: two transfers more. Other cases are one more. */
-    c->split[c->layer] += size > 2 && (address & 1u) != 0u ? 2u : 1u;
-  }
-  if (c->wait_states != 0u && in_flash != 0) {
-    const uint32_t from = address - c->flash_base;
-    c->stalls[c->layer] += fetch(c, from, from + (uint32_t)size, 1);
   }
 }
 

@@ -30,6 +30,8 @@ typedef struct {
   uint32_t set_mask;   /* number of sets - 1 */
   uint32_t line_shift; /* log2 of the line's bytes */
   uint32_t clock;
+  uint32_t again_first; /* flash reads that, asked for next, are all there and change nothing */
+  uint32_t again_last;
   uint16_t *slot_of;
   uint32_t *line_of; /* per slot: the line it holds */
   uint32_t *used;    /* per slot: clock of its last use */
@@ -106,6 +108,9 @@ typedef struct {
   uint32_t signed_cycles;
   uint32_t max_cycles;
 } mw_divide;
+
+/* Cycles lost reading flash bytes [from, to), offsets into the flash, as data or instructions. */
+uint32_t mw_read_flash(mw_counter *c, uint32_t from, uint32_t to, int is_data);
 
 void mw_on_block(void *engine, uint64_t address, uint32_t size, void *user);
 void mw_on_block_uncounted(void *engine, uint64_t address, uint32_t size, void *user);

@@ -22,6 +22,7 @@ from milliwatt.emulate.timing.model import Divide
 from milliwatt.errors import ToolMissing
 
 _FOLDER = Path(__file__).resolve().parent
+_SOURCES = ("counter.h", "counter.c", "flash.c")
 _NONE = 0xFFFFFFFF
 _BLOCKS = 1 << 15
 """Room for translated blocks; a firmware of 100 KB of code has some 5,000."""
@@ -36,6 +37,7 @@ class _Block(ctypes.Structure):
 class _Cache(ctypes.Structure):
     _fields_ = (
         *((name, _u32) for name in ("ways", "set_mask", "line_shift", "clock")),
+        *((name, _u32) for name in ("again_first", "again_last")),
         *((name, _ptr) for name in ("slot_of", "line_of", "used", "valid")),
     )
 
@@ -79,7 +81,7 @@ class _Divide(ctypes.Structure):
 @functools.cache
 def hooks() -> Any:
     """The shared library of counter.c; ToolMissing where no C compiler is found."""
-    texts = [(_FOLDER / name).read_text(encoding="utf-8") for name in ("counter.h", "counter.c")]
+    texts = [(_FOLDER / name).read_text(encoding="utf-8") for name in _SOURCES]
     suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
     name = key(platform.machine(), sys.platform, *texts) + suffix
     with tempfile.TemporaryDirectory(prefix="milliwatt-", ignore_cleanup_errors=True) as work:
@@ -90,7 +92,8 @@ def _build(made: Path) -> None:
     """Compile counter.c with the system's C compiler, or with zig."""
     system = shutil.which("gcc") or shutil.which("cc")
     command = [system] if system else [*zig_command(), "cc"]
-    flags = ["-O2", "-std=c99", "-fPIC", "-shared", "-nostdlib", str(_FOLDER / "counter.c")]
+    flags = ["-O2", "-std=c99", "-fPIC", "-shared", "-nostdlib"]
+    flags += [str(_FOLDER / name) for name in _SOURCES if name.endswith(".c")]
     done = subprocess.run(
         [*command, *flags, "-o", str(made)], capture_output=True, text=True, check=False
     )
@@ -164,6 +167,7 @@ class Counter:
         state.data = ctypes.addressof(state) + offset
 
     def _cache(self, state: _Cache, cache: Cache | None, flash_bytes: int) -> None:
+        state.again_first = _NONE
         if cache is None:
             return
         state.ways = cache.ways
@@ -186,7 +190,7 @@ class Counter:
         state.last_fall, state.stack_low, state.fault = None, _NONE, 0
         state.prefetched = _NONE
         for cache, slot_of, line_of, used, valid in self._caches:
-            cache.clock = 0
+            cache.clock, cache.again_first = 0, _NONE
             slot_of[line_of[line_of != _NONE]] = 0
             line_of[:], used[:], valid[:] = _NONE, 0, 0
 
