@@ -165,6 +165,7 @@ def compile_firmware(
         *_CODE,
         *_target_flags(toolchain, board),
     ]
+    own_header = (_DEVICE / "include" / "string.h").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="milliwatt-") as folder:
         work = Path(folder)
         for path, text in files.items():
@@ -174,7 +175,10 @@ def compile_firmware(
 
         def build(path: str) -> Path:
             extra = ["-fno-builtin"] if path == "mw_device/memory.c" else []
-            name = key(compiler.described, *flags, *extra, path, *_closure(path, files)) + ".o"
+            name = (
+                key(compiler.described, *flags, *extra, own_header, path, *_closure(path, files))
+                + ".o"
+            )
             return cached(name, lambda made: _compile([*flags, *extra], path, made, work), work)
 
         units = sorted(path for path in files if path.endswith(".c"))

@@ -17,6 +17,7 @@ from milliwatt.emulate.machine import (
     LIMIT_CYCLES,
     RUNTIME,
     LayerTrace,
+    Machine,
     Trace,
     input_bytes,
     make_trace,
@@ -34,7 +35,7 @@ _SLICE = 1 << 24
 _PAINT = 0xA5
 
 
-class EmulatedMachine:
+class EmulatedMachine(Machine):
     """Runs firmware for every board of one instruction set."""
 
     def __init__(self, isa: Isa) -> None:

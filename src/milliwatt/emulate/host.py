@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from milliwatt.compiler.firmware import Firmware
-from milliwatt.emulate.machine import LIMIT_CYCLES, Trace, input_bytes, output_array
+from milliwatt.emulate.machine import LIMIT_CYCLES, Machine, Trace, input_bytes, output_array
 from milliwatt.errors import MachineFault
 
 
-class HostMachine:
+class HostMachine(Machine):
     """Runs firmware built for the board `host`: no counts, and no cover against wild pointers."""
 
     def load(self, firmware: Firmware, *, count: bool = True) -> HostSession:

@@ -83,6 +83,12 @@ class Machine(Protocol):
         Raises: ToolMissing without the emulator, MachineFault where the start-up code fails.
         """
 
+    def run(
+        self, firmware: Firmware, inputs: Sequence[np.ndarray], *, limit_cycles: int = LIMIT_CYCLES
+    ) -> Trace:
+        """Load firmware, run one inference, forget the machine; see Session.run."""
+        return self.load(firmware).run(inputs, limit_cycles=limit_cycles)
+
 
 def machine_for(board: Board) -> Machine:
     """The machine that stands for a board: the host itself, or an emulated core."""
@@ -100,8 +106,8 @@ def machine_for(board: Board) -> Machine:
 def run(
     firmware: Firmware, inputs: Sequence[np.ndarray], *, limit_cycles: int = LIMIT_CYCLES
 ) -> Trace:
-    """Load firmware on its board's machine and run one inference; see Session.run."""
-    return machine_for(firmware.board).load(firmware).run(inputs, limit_cycles=limit_cycles)
+    """Run one inference of firmware on its board's machine; see Session.run."""
+    return machine_for(firmware.board).run(firmware, inputs, limit_cycles=limit_cycles)
 
 
 def input_bytes(ports: Sequence[Port], inputs: Sequence[np.ndarray]) -> list[bytes]:
