@@ -27,8 +27,9 @@ ACCUMULATOR_LIMIT = 2**31 - 256
 
 def pack_pairs(weight: np.ndarray) -> np.ndarray:
     """Weights [O, K] as mw_dot.h wants them: [O/2][K][2], then the odd channel's [K]; s8 [O*K]."""
-    even = weight.shape[0] // 2 * 2
-    pairs = weight[:even].reshape(even // 2, 2, -1).transpose(0, 2, 1)
+    outputs, products = weight.shape
+    even = outputs // 2 * 2
+    pairs = weight[:even].reshape(even // 2, 2, products).transpose(0, 2, 1)
     return np.concatenate([pairs.reshape(-1), weight[even:].reshape(-1)])
 
 

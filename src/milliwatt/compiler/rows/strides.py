@@ -40,7 +40,7 @@ def collapse(axes: Iterable[Axis]) -> list[Axis]:
 
 
 def axes_array(loops: Sequence[Axis], what: str) -> np.ndarray:
-    """Loops as the s32 [rank][3] array that mw_walk_next reads; one of zeros where there is none."""
+    """Loops as the s32 [rank][3] array that mw_walk_next reads; a row of zeros for none."""
     if len(loops) > MAX_RANK:
         raise UnsupportedOp(f"{what}: {len(loops)} loops after merging axes; {MAX_RANK} at most")
     return np.array(list(loops) or [(0, 0, 0)], np.int32).reshape(-1)

@@ -1,0 +1,103 @@
+"""Every kernel against the NumPy reference, built with gcc and clang under ASan and UBSan."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels.cases import CASES
+from kernels.harness import Worker, check, compare, operand_values
+from milliwatt.compiler.bind import bind
+from milliwatt.compiler.rows import TABLE
+from milliwatt.ir.graph import Node
+from milliwatt.ir.ops import OPS, Op
+from milliwatt.ir.types import DType
+from support.single_ops import OPERATORS, single_op
+
+LEAVES = (Op.INPUT, Op.CONSTANT)
+# What has s8 and f32 by its nature, and what has not.
+ONE_TYPE = {Op.LOOKUP: {"s8"}, Op.QUANTIZE: {"f32"}, Op.DEQUANTIZE: {"s8", "s16", "s32"}}
+ONE_TYPE[Op.REQUANTIZE] = ONE_TYPE[Op.DEQUANTIZE]
+
+GROUPS = [
+    pytest.param([node for _, node in group], id=name)
+    for name, group in itertools.groupby(CASES, key=lambda case: case[0].rsplit("-", 1)[0])
+]
+
+
+@pytest.mark.parametrize("nodes", GROUPS)
+def test_grid(nodes: list[Node], workers: list[Worker]) -> None:
+    """0 differing values for integers, 1e-5 for floats, over the whole grid, also in place."""
+    for number, node in enumerate(nodes):
+        try:
+            check(node, workers, seed=number)
+        except AssertionError as error:
+            raise AssertionError(f"case {number}, {node!r}, {node.attrs}: {error}") from None
+
+
+SETTINGS = settings(max_examples=40)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS))
+def test_random_shapes(name: str, workers: list[Worker]) -> None:
+    """Random shapes, scales, options and operands of every operator."""
+    dtypes = {"dequantize": (DType.S8, DType.S16, DType.S32), "quantize": (DType.S8, DType.S16)}
+    dtypes["requantize"] = dtypes["dequantize"]
+
+    @SETTINGS
+    @given(st.sampled_from(dtypes.get(name, (DType.S8, DType.F32))), st.integers(0, 2**31))
+    def same(dtype: DType, seed: int) -> None:
+        (node,) = single_op(name, dtype, seed).outputs
+        check(node, workers, seed=seed)
+
+    same()
+
+
+def test_every_row_has_a_grid() -> None:
+    """Each row of the bind table is the first match of some case: no row is dead or untested."""
+    met = {id(next(r for r in TABLE if r.matches(node))) for _, node in CASES}
+    missing = [f"{r.op} {r.dtypes} {r.kernel} {r.note}" for r in TABLE if id(r) not in met]
+    assert not missing, f"rows of the bind table without a grid case: {missing}"
+
+
+def test_every_operator_has_a_kernel_and_a_reference() -> None:
+    """Operators without a kernel, by element type of the first operand."""
+    for op in Op:
+        assert callable(OPS[op].reference), f"{op} has no reference"
+        if op in LEAVES:
+            continue
+        found = {r.dtypes[0] if r.dtypes else "any" for r in TABLE if r.op is op}
+        missing = ONE_TYPE.get(op, {"s8", "f32"}) - found
+        assert not missing or "any" in found, f"{op} has no kernel for {sorted(missing)}"
+
+
+def test_wrong_results_are_noticed(workers: list[Worker]) -> None:
+    """The comparison can fail: a sum is not a difference."""
+    add = next(node for name, node in CASES if name == "add-s8-0")
+    sub = Node(Op.SUB, add.src, add.attrs, "y")
+    values = operand_values(add, 0)
+    wanted = OPS[Op.SUB].reference(sub.attrs, sub.type, [s.type for s in sub.src], values)
+    for worker in workers:
+        data = worker.run(bind(add), values, add.type.nbytes, None)
+        with pytest.raises(AssertionError, match="values differ"):
+            compare(np.frombuffer(data, np.int8).reshape(wanted.shape), wanted, "add")
+
+
+@pytest.mark.parametrize("short", ["out", "workspace"])
+def test_overruns_are_noticed(short: str, workers: list[Worker]) -> None:
+    """A result or workspace one byte too small stops the process with the sanitizer's report."""
+    node = next(n for _, n in CASES if bind(n).kernel == "mw_conv2d_s8" and bind(n).workspace_bytes)
+    call, values = bind(node), operand_values(node, 0)[:1]
+    assert call.operands == (0,)
+    nbytes = node.type.nbytes - (short == "out")
+    call = dataclasses.replace(call, workspace_bytes=call.workspace_bytes - (short == "workspace"))
+    for worker in workers:
+        victim = Worker(worker.compiler, worker.library)
+        with pytest.raises(AssertionError, match="heap-buffer-overflow"):
+            victim.run(call, values, nbytes, None)
+        victim.close()
