@@ -18,12 +18,13 @@ def main() -> None:
     firmware = mw.build(mw.load(sys.argv[1]), board=board)
     print(f"{'every':>8} {'average mW':>11} {'computing':>10} {'days on a CR2032':>17}")
     for seconds in PERIODS_S:
-        duty = firmware.profile(period_ms=1000 * seconds).period
+        report = firmware.profile(period_ms=1000 * seconds)
+        duty = report.period
         assert duty is not None
         share = duty.active_uj / (duty.active_uj + duty.sleep_uj)
         days = BATTERY_MWH / duty.average_mw / 24
         print(f"{seconds:>6} s {duty.average_mw:>11.4f} {share:>10.0%} {days:>17,.0f}")
-    print(f"power figures: {duty.source}")
+    print(f"active power: {report.energy_source}")
 
 
 if __name__ == "__main__":

@@ -67,10 +67,11 @@ def _read(path: Path, choose: Callable[[list[str]], list[str]]) -> dict[str, np.
         raise BadData(f"{path}: {found}; a .npy or .npz file wanted")
     _check_kind(path)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"x": loaded}
-        with loaded:
+        # Opened here, because numpy leaves a file open whose archive it cannot read.
+        with path.open("rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"x": loaded}
             return {name: loaded[name] for name in choose(loaded.files)}
     except _DAMAGED as error:
         raise BadData(f"{path}: {_reason(error)}; a .npy or .npz file of numbers wanted") from None

@@ -16,6 +16,17 @@ from milliwatt.ir.text import parse_graph, print_graph
 from milliwatt.ir.verify import verify
 
 SUMS = "SHA256SUMS"
+# What attributes of a wrong type or size end in, whatever operator reads them.
+_DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def read_graph(path: Path) -> Graph:
@@ -29,12 +40,12 @@ def read_graph(path: Path) -> Graph:
         raise ImportFailed(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ImportFailed(f"{path}: not text; a .mwg file holds a graph as UTF-8 text") from None
-    except (RecursionError, MemoryError):
-        raise ImportFailed(f"{path}: an attribute is nested too deeply to be one of ours") from None
     except UnsupportedOp as error:
         raise UnsupportedOp(f"{path.name}: {error}") from None
     except InvalidGraph as error:
         raise ImportFailed(f"{path.name}: {error}") from None
+    except _DAMAGED as error:
+        raise ImportFailed(f"{path.name}: not a graph of milliwatt ({error})") from None
 
 
 def write_graph(graph: Graph, path: Path) -> None:

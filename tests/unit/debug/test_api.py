@@ -1,0 +1,104 @@
+"""The public names and verbs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import milliwatt as mw
+from milliwatt.debug.files import write_graph
+from milliwatt.ir.text import print_graph
+from support.quantize_nets import samples, small_cnn
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    """Every name of __all__ resolves; dir() lists them; others are refused."""
+    assert mw.__all__ == sorted(mw.__all__)
+    for name in mw.__all__:
+        assert getattr(mw, name).__name__ == name
+        assert name in dir(mw)
+    with pytest.raises(AttributeError, match="has no attribute 'compile'"):
+        _ = mw.compile  # type: ignore[attr-defined]
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    """The imports under TYPE_CHECKING and the lazy table name one set."""
+    tree = ast.parse(Path(mw.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = [a.name for n in block.body if isinstance(n, ast.ImportFrom) for a in n.names]
+    assert sorted(seen) == mw.__all__
+
+
+def test_import_is_quick_and_light() -> None:
+    """`import milliwatt` loads no NumPy; its verbs load NumPy and neither torch nor unicorn."""
+    code = (
+        "import sys, time; began = time.perf_counter(); import milliwatt as mw\n"
+        "assert time.perf_counter() - began < 0.25, 'slow'\n"
+        "assert 'numpy' not in sys.modules; mw.build; mw.load; mw.quantize\n"
+        "heavy = {'torch', 'unicorn', 'capstone', 'elftools', 'rich', 'typer'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_load_tells_sources_apart(tmp_path: Path) -> None:
+    """Text graphs by path or string; anything else says what is wanted."""
+    write_graph(small_cnn(), tmp_path / "m.mwg")
+    for path in (tmp_path / "m.mwg", str(tmp_path / "m.mwg")):
+        assert print_graph(mw.load(path)) == print_graph(small_cnn())
+    for source, message in (
+        ("m.h5", r"m.h5: .h5 is no format that milliwatt reads; .tflite or .mwg wanted"),
+        (b"nonsense", "not a .tflite file"),
+        (12, "int is not a model; a path, bytes or torch.nn.Module wanted"),
+    ):
+        with pytest.raises(mw.ImportFailed, match=message):
+            mw.load(source)  # type: ignore[arg-type]
+
+
+def test_a_module_needs_an_example() -> None:
+    """The message says which argument."""
+    torch = pytest.importorskip("torch", reason="torch is an extra: pip install 'milliwatt[torch]'")
+    with pytest.raises(mw.ImportFailed, match=r"Linear: .* pass example="):
+        mw.load(torch.nn.Linear(2, 2))
+
+
+def test_verbs_in_a_row(tmp_path: Path) -> None:
+    """quantize, build, run, run_many, sizes: types and shapes of what comes back."""
+    data = samples(small_cnn(), 6)
+    graph = mw.quantize(small_cnn(), data)
+    firmware = mw.build(graph, board=mw.board("host"), optimize="flash")
+    trace = firmware.run(data[0])
+    assert isinstance(trace, mw.Trace)
+    assert [(x.shape, x.dtype) for x in trace.outputs] == [((1, 5), np.dtype(np.int8))]
+    many = list(firmware.run_many(data))
+    assert len(many) == 6
+    np.testing.assert_array_equal(many[0].outputs[0], trace.outputs[0])
+    assert firmware.flash_bytes == firmware.code_bytes + firmware.weight_bytes
+    assert firmware.static_ram_bytes >= firmware.arena_bytes > 0
+    firmware.save(tmp_path / "out")
+    assert (tmp_path / "out" / "firmware.so").read_bytes() == firmware.image.image
+
+
+def test_a_toml_file_is_a_board(tmp_path: Path) -> None:
+    """build takes the path of a board file as it takes a name."""
+    import importlib.resources
+
+    text = (importlib.resources.files("milliwatt.emulate") / "boards/esp32-c3.toml").read_text()
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace('name = "esp32-c3"', 'name = "mine"'))
+    graph = mw.quantize(small_cnn(), samples(small_cnn(), 2))
+    assert mw.build(graph, board=path).board.name == "mine"
+
+
+def test_limit_cycles_stops_a_run() -> None:
+    """A limit below the run's cycles is a fault that says so."""
+    graph = mw.quantize(small_cnn(), samples(small_cnn(), 2))
+    firmware = mw.build(graph, board="cortex-m4")
+    with pytest.raises(mw.MachineFault, match="did not end within 1,000 cycles"):
+        firmware.run(np.zeros((8, 8, 3)), limit_cycles=1000)
