@@ -6,8 +6,8 @@ MilliwattError
 ├── InvalidGraph     a graph breaks a rule that `ir.verify` states; names the node
 ├── DoesNotFit       the firmware needs more flash or RAM than the board has
 ├── Mismatch         two rungs of the equality ladder differ; names the first diverging layer
-├── ToolMissing      a compiler, emulator or Python extra is absent; prints the line that installs it
-├── MachineFault     emulated firmware crashed, overflowed its stack or never ended; names function and layer
+├── ToolMissing      a compiler, emulator or Python extra is absent; prints the line to install it
+├── MachineFault     emulated firmware crashed, overran its stack or hung; names function and layer
 └── BadData          an input array or data set has the wrong shape, type or values
 
 Messages are one line: node, what was found, what is allowed, what to do.

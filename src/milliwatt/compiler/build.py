@@ -64,8 +64,11 @@ def link(
 def largest_tensors(program: Program, count: int = 3) -> str:
     """The largest tensors in words, for messages: name, type, bytes and the memory they take."""
     sizes = [
-        (node.type.nbytes, f"{node.name} {node.type.short} {node.type.nbytes:,} bytes "
-         f"({'flash' if node.op is Op.CONSTANT else 'RAM'})")
+        (
+            node.type.nbytes,
+            f"{node.name} {node.type.short} {node.type.nbytes:,} bytes "
+            f"({'flash' if node.op is Op.CONSTANT else 'RAM'})",
+        )
         for node in program.graph.nodes()
     ]
     ranked = sorted(sizes, key=lambda pair: -pair[0])[:count]

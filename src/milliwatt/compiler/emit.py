@@ -22,7 +22,7 @@ _PER_LINE = 20
 
 
 def emit(program: Program) -> dict[str, str]:
-    """C99 sources of the program, path -> text: the model, its weights, the kernels it uses, a `main`."""
+    """The program as C99 sources, path -> text: model, weights, the kernels it uses, a `main`."""
     files = {path for step in program.steps for path in step.call.files}
     return {
         "mw_model.h": _header(program),
@@ -137,7 +137,10 @@ def _header(program: Program) -> str:
         [
             f"/* {_plain(program.graph.name)}, compiled by milliwatt.",
             " *",
-            " * The caller owns the arena: MW_MODEL_ARENA_BYTES bytes, aligned to 8. Fill the inputs before",
+            (
+                " * The caller owns the arena: MW_MODEL_ARENA_BYTES bytes, aligned to 8. "
+                "Fill the inputs before"
+            ),
             " * every mw_model_run; a run may overwrite them. Outputs stay until the next run. */",
             "#include <stddef.h>",
             "#include <stdint.h>",
@@ -167,11 +170,11 @@ def _header(program: Program) -> str:
 
 
 def _model(program: Program) -> str:
-    names = _constant_names(program)
+    names, arena_bytes = _constant_names(program), program.arena_bytes
     parts = [
         '#include "mw_model.h"\n\n#include "mw.h"\n#include "mw_weights.h"\n',
         _LAYER_MACRO,
-        f"MW_STATIC_ASSERT(MW_MODEL_ARENA_BYTES == {program.arena_bytes}, header_and_plan_agree);\n",
+        f"MW_STATIC_ASSERT(MW_MODEL_ARENA_BYTES == {arena_bytes}, header_and_plan_agree);\n",
         *(_layer(i, step, names) for i, step in enumerate(program.steps)),
         _entry_points(program),
     ]
@@ -223,7 +226,8 @@ def _operand(step: Step, index: int, names: dict[Node, str]) -> str:
 
 def _entry_points(program: Program) -> str:
     ports = "".join(
-        f"  model->{kind}_{name} = ({C_TYPES[node.type.dtype]} *)(void *)(model->arena + {offset});\n"
+        f"  model->{kind}_{name} = "
+        f"({C_TYPES[node.type.dtype]} *)(void *)(model->arena + {offset});\n"
         for kind, name, node, offset in _ports(program)
     )
     calls = "".join(

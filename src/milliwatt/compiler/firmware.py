@@ -1,4 +1,4 @@
-"""The last product of the compiler: sources, image and symbol map, ready for a machine or a board."""
+"""The compiler's last product: sources, image and symbol map, ready for a machine or a board."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Port:
-    """A model input or output: where in the arena its bytes lie (row-major, the type's own dtype)."""
+    """A model input or output: where in the arena its bytes lie (row-major, the type's dtype)."""
 
     name: str
     type: Type
@@ -36,7 +36,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Symbol:
-    """One symbol of the linked image. `section` is `text`, `rodata`, `data` or `bss`; sizes in bytes."""
+    """A symbol of the linked image; `section`: `text`, `rodata`, `data` or `bss`; size in bytes."""
 
     name: str
     address: int
@@ -49,8 +49,8 @@ class Firmware:
     """Generated C with its linked image.
 
     `image` is an ELF executable for a board, a shared library for the `host` board. Both export
-    `uint8_t mw_arena[]`, `int mw_firmware_init(void)` and `int mw_firmware_run(void)`: write the inputs at
-    `mw_arena + port.offset`, call run, read the outputs. A status of 0 is success.
+    `uint8_t mw_arena[]`, `int mw_firmware_init(void)` and `int mw_firmware_run(void)`: write the
+    inputs at `mw_arena + port.offset`, call run, read the outputs. A status of 0 is success.
     """
 
     name: str

@@ -22,7 +22,7 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class Block:
-    """Bytes of the arena in use from step `first` to step `last`, both included (-1: before the run)."""
+    """Arena bytes in use from step `first` to step `last`, both included (-1: before the run)."""
 
     name: str
     nbytes: int
@@ -37,7 +37,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Plan:
-    """Execution order and the place of every value and workspace in the arena (offsets in bytes)."""
+    """Execution order, and where each value and workspace lies in the arena (offsets in bytes)."""
 
     order: tuple[Node, ...]
     blocks: tuple[Block, ...]
@@ -78,7 +78,7 @@ def live_peak(graph: Graph) -> int:
 
 
 def schedule(graph: Graph) -> tuple[Node, ...]:
-    """The nodes that run, in order: of two depth-first orders the one with the smaller live peak."""
+    """The nodes that run, in order: of two depth-first orders the one of smaller live peak."""
     orders = (_steps(graph.nodes()), _steps(_heavy_first(graph)))
     return min(orders, key=lambda order: _live_peak(_lifetimes(graph, order)[0]))
 
@@ -151,7 +151,7 @@ def _lifetimes(
 def _overwritable(
     operands: list[Node], inplace: tuple[int, ...], step: int, last: dict[Node, int]
 ) -> Node | None:
-    """The first operand whose bytes the result may take: not read again, and read by one operand only."""
+    """First operand whose bytes the result may take: read by one operand only, and not again."""
     for index in inplace:
         host = operands[index]
         if last[host] == step and operands.count(host) == 1:
@@ -160,15 +160,18 @@ def _overwritable(
 
 
 def _live_peak(blocks: list[Block]) -> int:
-    """Largest sum of sizes alive at one step; lifetimes are intervals, so it is met at some `first`."""
+    """Largest sum of sizes alive at a step; lifetimes are intervals, so some `first` meets it."""
     return max(
-        (sum(b.nbytes for b in blocks if b.first <= at <= b.last) for at in {b.first for b in blocks}),
+        (
+            sum(b.nbytes for b in blocks if b.first <= at <= b.last)
+            for at in {b.first for b in blocks}
+        ),
         default=0,
     )
 
 
 def _place(blocks: list[Block], bound: int) -> tuple[Block, ...]:
-    """Best-fit placement under fixed orders, then random swaps of the best, until the bound is met."""
+    """Best-fit placement in fixed orders, then random swaps of the best, until the bound is met."""
     indices = range(len(blocks))
     keys = (
         lambda i: (-blocks[i].nbytes, blocks[i].first),
@@ -218,7 +221,7 @@ def _best_fit(blocks: list[Block], order: list[int]) -> list[Block]:
 
 
 def draw_plan(plan: Plan, *, width: int = 72) -> str:
-    """The plan as text: one row a block, offset range, lifetime, and a bar over the arena's bytes."""
+    """The plan as text: one row a block: offset range, lifetime, a bar over the arena's bytes."""
     arena = max(plan.arena_bytes, 1)
     lines = [
         f"arena {plan.arena_bytes} bytes, lower bound {plan.lower_bound_bytes} "

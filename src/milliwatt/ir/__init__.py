@@ -1,1 +1,1 @@
-"""What a network is: graph, types, operators, verification, text form and the reference executor."""
+"""What a network is: graph, types, operators, verification, text form and reference executor."""

@@ -93,7 +93,7 @@ class Elementwise(Attrs):
 
 @dataclass(frozen=True)
 class ConvAdd(Attrs):
-    """conv2d followed by add(conv, skip): what `fuse_add` makes. `conv.quant` is the hidden value's."""
+    """conv2d, then add(conv, skip): what `fuse_add` makes. `conv.quant` is the hidden value's."""
 
     conv: Conv2d
     add: Elementwise
@@ -101,7 +101,7 @@ class ConvAdd(Attrs):
 
 @dataclass(frozen=True)
 class Pad(Attrs):
-    """`paddings` is ((before, after), ...) per axis; `value` is in the element type (None: real 0)."""
+    """`paddings` is ((before, after), ...) per axis; `value` in the element type (None: real 0)."""
 
     paddings: tuple[tuple[int, int], ...]
     value: float | None = None
@@ -142,7 +142,7 @@ class Unary(Attrs):
 
 @dataclass(frozen=True)
 class ClampAttrs(Attrs):
-    """min(max(x, low), high) in real values: ReLU is (0, inf), ReLU6 (0, 6). May change quantization."""
+    """min(max(x, low), high) in real values: ReLU is (0, inf), ReLU6 (0, 6). May requantize."""
 
     bounds: Clamp
     quant: Quant | None = None

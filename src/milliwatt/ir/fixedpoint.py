@@ -13,10 +13,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 INT32_MAX = 2**31 - 1
 INT32_MIN = -(2**31)
-Ints = np.ndarray
+Ints = npt.NDArray[np.int64]
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -55,9 +56,10 @@ def wrap32(x: Ints) -> Ints:
     return (x + 2**31) % 2**32 - 2**31
 
 
-def doubling_high_mul(a: Ints, b: Ints) -> Ints:
+def doubling_high_mul(a: Ints | int, b: Ints | int) -> Ints:
     """round(a * b / 2**31), halves up, saturating where both are -2**31."""
-    return np.minimum((np.asarray(a, np.int64) * b + (1 << 30)) >> 31, INT32_MAX)
+    high: Ints = np.minimum((np.asarray(a, np.int64) * b + (1 << 30)) >> 31, INT32_MAX)
+    return high
 
 
 def rounding_shift_right(x: Ints, exponent: Ints | int) -> Ints:
@@ -78,7 +80,8 @@ def multiply_by_quantized_multiplier(x: Ints, multiplier: Ints | int, shift: Int
 
 def saturating_shift_left(x: Ints, bits: int) -> Ints:
     """x * 2**bits clipped to 32 bits."""
-    return np.clip(np.asarray(x, np.int64) << bits, INT32_MIN, INT32_MAX)
+    clipped: Ints = np.clip(np.asarray(x, np.int64) << bits, INT32_MIN, INT32_MAX)
+    return clipped
 
 
 def _half_sum_with_one(x: Ints) -> Ints:

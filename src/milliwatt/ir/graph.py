@@ -15,7 +15,7 @@ from milliwatt.ir.types import DType, Quant, Type
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation and the value it makes. Equality is identity; there is no subclass per operator.
+    """One operation and the value it makes. Equality is identity; no operator has a subclass.
 
     `type` is inferred from `op`, `attrs` and the types of `src`; InvalidGraph or UnsupportedOp
     naming the node is raised where the operands do not fit.
@@ -37,7 +37,9 @@ class Node:
         low, high = row.arity
         if not low <= len(self.src) <= high:
             wanted = str(low) if low == high else f"{low} to {high}"
-            raise InvalidGraph(f"{self.name} ({self.op}): {len(self.src)} operands; {wanted} wanted")
+            raise InvalidGraph(
+                f"{self.name} ({self.op}): {len(self.src)} operands; {wanted} wanted"
+            )
         try:
             inferred = row.infer(self.attrs, [s.type for s in self.src])
         except (InvalidGraph, UnsupportedOp) as error:
@@ -57,7 +59,9 @@ class Node:
         return self.op is Op.CONSTANT
 
     def __repr__(self) -> str:
-        return f"<{self.name} = {self.op}({', '.join(s.name for s in self.src)}) : {self.type.short}>"
+        return (
+            f"<{self.name} = {self.op}({', '.join(s.name for s in self.src)}) : {self.type.short}>"
+        )
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Graph:
                     yield node
 
     def rewrite(self, rule: Callable[[Node], Node | None]) -> Graph:
-        """Rebuild the graph bottom-up: `rule(node)`, its operands already rebuilt, gives its replacement.
+        """Rebuild bottom-up: `rule(node)`, its operands already rebuilt, gives its replacement.
 
         None keeps the node. Inputs are offered to the rule too; an input must become an input.
         """
@@ -124,12 +128,17 @@ class Graph:
 
 
 def constant(value: np.ndarray, name: str, quant: Quant | None = None) -> Node:
-    """A constant node holding a read-only copy of `value` (any shape; f32, s64, s32, s16, s8, u8, bool)."""
+    """A constant node holding a read-only copy of `value`.
+
+    `value` has any shape; its element type is f32, s64, s32, s16, s8, u8 or bool.
+    """
     frozen = np.array(value, order="C")
     frozen.setflags(write=False)
     return Node(Op.CONSTANT, (), Constant(frozen, quant), name)
 
 
-def graph_input(shape: tuple[int, ...], dtype: DType, name: str, quant: Quant | None = None) -> Node:
+def graph_input(
+    shape: tuple[int, ...], dtype: DType, name: str, quant: Quant | None = None
+) -> Node:
     """An input node of the given type."""
     return Node(Op.INPUT, (), Input(Type(tuple(shape), dtype, quant)), name)

@@ -39,6 +39,6 @@ def run_all(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[Node, np.ndarray
 
 
 def run(graph: Graph, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Run the graph on one set of inputs (arrays in the graph's own types) and return its outputs."""
+    """Run the graph on one set of inputs (arrays in the graph's types) and return its outputs."""
     values = run_all(graph, inputs)
     return tuple(values[node] for node in graph.outputs)

@@ -47,7 +47,7 @@ class DType(enum.Enum):
         return self.value
 
 
-_NUMPY = {
+_NUMPY: dict[DType, np.dtype] = {
     DType.F32: np.dtype(np.float32),
     DType.S64: np.dtype(np.int64),
     DType.S32: np.dtype(np.int32),
@@ -67,8 +67,8 @@ def dtype_of(array: np.ndarray) -> DType:
 class Quant:
     """Affine quantization: real = scale * (q - zero_point).
 
-    Per tensor: one scale, one zero point, `axis` None. Per axis: one of each for every index of `axis`.
-    Scales are float32 values held as Python floats (TFLite stores float32).
+    Per tensor: one scale, one zero point, `axis` None. Per axis: one of each for every index of
+    `axis`. Scales are float32 values held as Python floats (TFLite stores float32).
     Source: TensorFlow Lite 8-bit quantization specification.
     """
 
@@ -79,8 +79,8 @@ class Quant:
     def __post_init__(self) -> None:
         if len(self.scale) != len(self.zero_point) or not self.scale:
             raise InvalidGraph(
-                f"quantization has {len(self.scale)} scales and {len(self.zero_point)} zero points; "
-                "one of each per channel wanted"
+                f"quantization has {len(self.scale)} scales and {len(self.zero_point)} "
+                "zero points; one of each per channel wanted"
             )
         if any(not math.isfinite(s) or s <= 0 for s in self.scale):
             bad = next(s for s in self.scale if not math.isfinite(s) or s <= 0)

@@ -16,7 +16,7 @@ _MATRIX_OPS = (Op.CONV2D, Op.DEPTHWISE_CONV2D, Op.FULLY_CONNECTED)
 
 
 def verify(graph: Graph) -> Graph:
-    """Return `graph` if it keeps every rule, else raise InvalidGraph naming the first node that does not."""
+    """Return `graph` if it keeps every rule, else raise InvalidGraph naming the first offender."""
     if not graph.outputs:
         raise InvalidGraph(f"{graph.name}: no outputs; one or more wanted")
     for problem in _problems(graph):
@@ -54,7 +54,7 @@ def _problems(graph: Graph) -> Iterator[str]:
 
 
 def _bias_problems(node: Node, where: str) -> Iterator[str]:
-    """A quantized bias, where it says how it is scaled, must say s_x * s_w (within float32 rounding)."""
+    """A quantized bias that says how it is scaled must say s_x * s_w (within float32 rounding)."""
     if len(node.src) < 3 or node.src[0].type.dtype is DType.F32:
         return
     x, weight, bias = (s.type for s in node.src)

@@ -1,4 +1,4 @@
-"""C text: literals that read back exactly, names that are legal and unique, comments that stay closed."""
+"""C text: literals read back exactly, names are legal and unique, comments stay closed."""
 
 import re
 import struct
@@ -87,4 +87,4 @@ def test_quantize_at_the_edges_compiles() -> None:
     relu = Node(Op.CLAMP, (q,), ClampAttrs(RELU, IN), "relu")
     y = Node(Op.DEQUANTIZE, (relu,), Attrs(), "y")
     kernels = [s.call.kernel for s in compile_graph(Graph((x,), (y,))).steps]
-    assert kernels == ["mw_quantize_f32_s8", "mw_lookup_s8", "mw_dequantize_s8_f32"] or len(kernels) == 3
+    assert kernels == ["mw_quantize_f32_s8", "mw_lookup_s8", "mw_dequantize_s8_f32"]

@@ -1,4 +1,4 @@
-"""The memory planner: nothing overlaps, the lower bound is met, in-place and aliases where legal."""
+"""The memory planner: no overlap, the lower bound is met, in-place and aliases where legal."""
 
 import numpy as np
 from hypothesis import given, settings

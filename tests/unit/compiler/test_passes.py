@@ -1,4 +1,4 @@
-"""Each pass on a graph made for it: what it folds, what it must leave, and that the bytes stay equal."""
+"""Each pass on a graph made for it: what it folds, what it must leave, that bytes stay equal."""
 
 import numpy as np
 import pytest
@@ -118,7 +118,7 @@ def test_strided_1x1_pool_is_not_an_identity() -> None:
     assert ops(drop_identities(Graph((x,), (pool,)))) == ["average_pool2d"]
 
 
-CHAINS = {
+CHAINS: dict[str, list[tuple[Op, Attrs]]] = {
     "relu6": [(Op.CLAMP, ClampAttrs(RELU6, IN))],
     "relu, requantized": [(Op.CLAMP, ClampAttrs(RELU, OUT))],
     "logistic": [(Op.LOGISTIC, Unary())],

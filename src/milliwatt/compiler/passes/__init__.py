@@ -1,1 +1,1 @@
-"""Graph-to-graph passes: one file each, one public function each, no state. The order is in `pipeline`."""
+"""Graph-to-graph passes: a file and a public function each, no state; `pipeline` orders them."""

@@ -9,7 +9,10 @@ from milliwatt.ir.ops.common import clamp_range
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """Remove reshapes to the same shape, empty pads, 1x1 pools, unmoved axes, idle clamps and requantizes."""
+    """Remove nodes that change nothing.
+
+    Reshapes to the same shape, empty pads, 1x1 pools, unmoved axes, idle clamps and requantizes.
+    """
     return graph.rewrite(lambda node: node.src[0] if _is_identity(node) else None)
 
 

@@ -11,7 +11,7 @@ from milliwatt.ir.ops.shape import pad_value
 
 
 def fold_pad(graph: Graph) -> Graph:
-    """Make `conv(pad(x))` into `conv(x)` with larger padding, where the pad writes real zeros on H and W.
+    """Fold `conv(pad(x))` into `conv(x)` with more padding, where the pad is real zeros on H and W.
 
     Exact: a padded cell of a convolution reads as real 0 too. Other users of the pad keep it.
     """

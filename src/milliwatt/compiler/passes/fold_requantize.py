@@ -41,7 +41,7 @@ def _rule(node: Node) -> Node | None:
         links.append(links[-1].src[0])
         if links[-1].src[0].type.dtype is DType.S8:
             chain, start = list(links), links[-1].src[0]
-    if start.type.dtype is not DType.S8 or chain == [node] and node.op is Op.LOOKUP:
+    if start.type.dtype is not DType.S8 or (chain == [node] and node.op is Op.LOOKUP):
         return None
     if len(chain) == 1 and node.src[0].type.dtype is not DType.S8:
         return None

@@ -1,7 +1,7 @@
 """The operator table: one row an operator, one file an operator family.
 
-A row says which attributes an operator has, how many operands, how its result type follows from them
-(`infer`), what it computes (`reference`, the definition of its meaning) and how many
+A row says which attributes an operator has, how many operands, how its result type follows from
+them (`infer`), what it computes (`reference`, the definition of its meaning) and how many
 multiply-accumulates that takes (`macs`).
 """
 

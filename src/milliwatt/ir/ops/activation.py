@@ -58,7 +58,7 @@ def _infer_tanh(attrs: Unary, ins: Types) -> Type:
 
 
 def _fixed_argument(x: np.ndarray, kind: Type) -> tuple[np.ndarray, np.ndarray]:
-    """Input in Q4.27 and a mask of saturation: -1, 0 or 1 where it lies below, in, above the range."""
+    """Input in Q4.27 and a mask of saturation: -1, 0, 1 where it is below, in, above the range."""
     real = kind.scale * (1 << (31 - UNARY_BITS))
     multiplier, shift = fx.quantize_multiplier(real)
     # Steps of 8 and more leave no value inside, as in the reference even real 0 is saturated then.
@@ -98,14 +98,14 @@ def _infer_softmax(attrs: Softmax, ins: Types) -> Type:
 
 
 def softmax_exp_table(beta: float, scale: float) -> np.ndarray:
-    """exp(-d * scale * beta) in Q0.31 for d = 0..255, s64 [256]; 0 marks differences that are skipped."""
+    """exp(-d * scale * beta) in Q0.31 for d = 0..255, s64 [256]; 0 marks skipped differences."""
     real = min(beta * scale * (1 << (31 - DIFF_BITS)), (1 << 31) - 1.0)
     multiplier, shift = fx.quantize_multiplier(real)
     limit = fx.input_radius(DIFF_BITS, shift)
     diff = -np.arange(256, dtype=np.int64)
     kept = -diff <= limit
     left = np.where(kept, diff, 0) << max(shift, 0)
-    scaled = fx.rounding_shift_right(fx.doubling_high_mul(left, np.int64(multiplier)), max(-shift, 0))
+    scaled = fx.rounding_shift_right(fx.doubling_high_mul(left, multiplier), max(-shift, 0))
     table: np.ndarray = np.where(kept, fx.exp_on_negative_values(scaled, DIFF_BITS), 0)
     return table
 
@@ -115,7 +115,8 @@ def _run_softmax(attrs: Softmax, out: Type, ins: Types, args: Arrays) -> np.ndar
     if out.dtype.is_float:
         shifted = (x.astype(np.float64) - x.max(axis=-1, keepdims=True)) * attrs.beta
         size = np.exp(shifted)
-        return (size / size.sum(axis=-1, keepdims=True)).astype(np.float32)
+        shares: np.ndarray = size / size.sum(axis=-1, keepdims=True)
+        return shares.astype(np.float32)
     table = softmax_exp_table(attrs.beta, ins[0].scale)
     wide = x.astype(np.int64)
     exps = table[wide.max(axis=-1, keepdims=True) - wide]
@@ -124,7 +125,8 @@ def _run_softmax(attrs: Softmax, out: Type, ins: Types, args: Arrays) -> np.ndar
     values = fx.rounding_shift_right(fx.doubling_high_mul(exps, scale), bits_over_unit + 31 - 8)
     low, high = out.dtype.limits
     # A skipped difference has exp 0, which lands on `low` by itself.
-    return np.clip(values + low, low, high).astype(np.int8)
+    clipped: np.ndarray = np.clip(values + low, low, high)
+    return clipped.astype(np.int8)
 
 
 def _infer_lookup(attrs: Lookup, ins: Types) -> Type:

@@ -30,7 +30,9 @@ def want_quant(value: Type, kind: str = "operand") -> None:
     """Raise InvalidGraph unless an integer value carries per-tensor quantization in range."""
     if value.dtype.is_float:
         return
-    want(value.quant is not None, f"{kind} {value.short} has no quantization; run mw.quantize first")
+    want(
+        value.quant is not None, f"{kind} {value.short} has no quantization; run mw.quantize first"
+    )
     assert value.quant is not None
     want(value.quant.axis is None, f"{kind} {value.short} is quantized per axis; per tensor wanted")
     low, high = value.dtype.limits
@@ -53,7 +55,8 @@ def result(shape: tuple[int, ...], like: Type, quant: Quant | None) -> Type:
 def clamp_range(clamp: Clamp, out: Type) -> tuple[int, int]:
     """Quantized bounds of a fused activation on result type `out`, limits of its dtype included.
 
-    Source: TFLite `CalculateActivationRangeQuantized`: zero_point + round(bound / scale) in float32.
+    Source: TFLite `CalculateActivationRangeQuantized`: zero_point + round(bound / scale) in
+    float32.
     """
     low, high = out.dtype.limits
 
@@ -70,10 +73,12 @@ def clamp_range(clamp: Clamp, out: Type) -> tuple[int, int]:
 def clip(values: np.ndarray, clamp: Clamp, out: Type) -> np.ndarray:
     """Apply a fused activation and cast to the result's element type."""
     if out.dtype.is_float:
-        return np.clip(values, np.float32(clamp[0]), np.float32(clamp[1])).astype(np.float32)
+        reals: np.ndarray = np.clip(values, np.float32(clamp[0]), np.float32(clamp[1]))
+        return reals.astype(np.float32)
     low, high = clamp_range(clamp, out)
     # The reference applies max first, then min: with crossed bounds `high` wins, as np.clip does.
-    return np.minimum(np.maximum(values, low), high).astype(out.dtype.numpy)
+    integers: np.ndarray = np.minimum(np.maximum(values, low), high)
+    return integers.astype(out.dtype.numpy)
 
 
 def broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ Types = Sequence[Type]
 
 
 def _check_weights(x: Type, weight: Type, bias: Type | None, channels: int, axis: int) -> None:
-    """Element types and quantization of the operands; weights symmetric, per tensor or per output channel."""
+    """Check element types and quantization; weights symmetric, per tensor or per output channel."""
     want_dtype("input", x, DType.F32, DType.S8)
     want_dtype("weight", weight, x.dtype)
     want_quant(x, "input")
@@ -33,7 +33,8 @@ def _check_weights(x: Type, weight: Type, bias: Type | None, channels: int, axis
     assert quant is not None
     want(
         quant.axis is None or (quant.axis == axis and len(quant.scale) == channels),
-        f"weight has {len(quant.scale)} scales on axis {quant.axis}; {channels} on axis {axis} wanted",
+        f"weight has {len(quant.scale)} scales on axis {quant.axis}; "
+        f"{channels} on axis {axis} wanted",
     )
     want(not any(quant.zero_point), "weight zero point is not 0; symmetric weights wanted")
 
@@ -58,10 +59,11 @@ def _conv_shape(attrs: Conv2d, x: Type, kernel: tuple[int, int], channels: int) 
 def _infer_conv2d(attrs: Conv2d, ins: Types) -> Type:
     x, weight = ins[0], ins[1]
     want(len(weight.shape) == 4, f"weight is {weight.short}; 4 axes [O,KH,KW,C] wanted")
-    shape = _conv_shape(attrs, x, weight.shape[1:3], weight.shape[0])
+    shape = _conv_shape(attrs, x, (weight.shape[1], weight.shape[2]), weight.shape[0])
     want(
         weight.shape[3] == x.shape[3],
-        f"weight is {weight.short} for {x.shape[3]} input channels; grouped convolution is not supported",
+        f"weight is {weight.short} for {x.shape[3]} input channels; "
+        "grouped convolution is not supported",
     )
     _check_weights(x, weight, ins[2] if len(ins) > 2 else None, weight.shape[0], axis=0)
     return result(shape, x, attrs.quant)
@@ -74,7 +76,7 @@ def _infer_depthwise(attrs: Conv2d, ins: Types) -> Type:
         f"weight is {weight.short}; 4 axes [1,KH,KW,C*M] wanted",
     )
     channels = weight.shape[3]
-    shape = _conv_shape(attrs, x, weight.shape[1:3], channels)
+    shape = _conv_shape(attrs, x, (weight.shape[1], weight.shape[2]), channels)
     want(channels % x.shape[3] == 0, f"{channels} outputs are no multiple of {x.shape[3]} inputs")
     _check_weights(x, weight, ins[2] if len(ins) > 2 else None, channels, axis=3)
     return result(shape, x, attrs.quant)
@@ -96,7 +98,7 @@ def _windows(x: np.ndarray, attrs: Conv2d, kernel: tuple[int, int], fill: int) -
     top, bottom, left, right = attrs.padding
     padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
     span = tuple((k - 1) * d + 1 for k, d in zip(kernel, attrs.dilation, strict=True))
-    view = sliding_window_view(padded, span, axis=(1, 2))  # type: ignore[call-overload]
+    view = sliding_window_view(padded, span, axis=(1, 2))
     (sh, sw), (dh, dw) = attrs.stride, attrs.dilation
     strided: np.ndarray = view[:, ::sh, ::sw, :, ::dh, ::dw]
     return strided
@@ -107,20 +109,24 @@ def multipliers(x: Type, weight: Type, out: Type) -> tuple[np.ndarray, np.ndarra
     assert weight.quant is not None
     if weight.quant.axis is None and len(weight.shape) == 2:
         # fully_connected per tensor: TFLite multiplies the two scales in float32.
-        scales = np.float64(np.float32(x.scale) * np.float32(weight.scale))
+        scales = np.array([np.float32(x.scale) * np.float32(weight.scale)], np.float64)
     else:
         scales = np.float64(x.scale) * weight.quant.scales.astype(np.float64)
     return fx.quantize_multipliers(scales / np.float64(out.scale))
 
 
-def _requantize(acc: np.ndarray, attrs: Conv2d | FullyConnected, out: Type, ins: Types) -> np.ndarray:
+def _requantize(
+    acc: np.ndarray, attrs: Conv2d | FullyConnected, out: Type, ins: Types
+) -> np.ndarray:
     multiplier, shift = multipliers(ins[0], ins[1], out)
     scaled = fx.multiply_by_quantized_multiplier(fx.wrap32(acc), multiplier, shift)
     return clip(scaled + out.zero_point, attrs.clamp, out)
 
 
-def _accumulate(attrs: Conv2d | FullyConnected, x: np.ndarray, kind: Type) -> tuple[np.ndarray, int]:
-    """The operand as the multiplier sees it (float64 is exact for these integers) and its padding value."""
+def _accumulate(
+    attrs: Conv2d | FullyConnected, x: np.ndarray, kind: Type
+) -> tuple[np.ndarray, int]:
+    """The operand as multiplied (float64 is exact for these integers) and its padding value."""
     if kind.dtype.is_float:
         return x.astype(np.float64), 0
     zero = kind.zero_point
@@ -192,6 +198,8 @@ def _macs_depthwise(attrs: Conv2d, out: Type, ins: Types) -> int:
 OPS = {
     Op.CONV2D: OpDef(Conv2d, (2, 3), _infer_conv2d, _run_conv2d, _macs),
     Op.DEPTHWISE_CONV2D: OpDef(Conv2d, (2, 3), _infer_depthwise, _run_depthwise, _macs_depthwise),
-    Op.FULLY_CONNECTED: OpDef(FullyConnected, (2, 3), _infer_fully_connected, _run_fully_connected, _macs),
+    Op.FULLY_CONNECTED: OpDef(
+        FullyConnected, (2, 3), _infer_fully_connected, _run_fully_connected, _macs
+    ),
     Op.CONV2D_ADD: OpDef(ConvAdd, (4, 4), _infer_conv2d_add, _run_conv2d_add, _macs),
 }

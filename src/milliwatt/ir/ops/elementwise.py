@@ -29,7 +29,7 @@ def infer_elementwise(attrs: Elementwise, ins: Types) -> Type:
 
 
 def add_multipliers(out: Type, ins: Types) -> tuple[tuple[int, int], ...]:
-    """(multiplier, shift) of the first operand, the second and the result of a quantized add or sub."""
+    """(multiplier, shift) of first operand, second operand and result of a quantized add or sub."""
     twice_max = 2.0 * max(ins[0].scale, ins[1].scale)
     scale_out = (1 << ADD_LEFT_SHIFT) * out.scale
     reals = (ins[0].scale / twice_max, ins[1].scale / twice_max, twice_max / scale_out)

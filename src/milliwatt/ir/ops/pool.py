@@ -29,12 +29,17 @@ def _infer_pool(attrs: Pool2d, ins: Types) -> Type:
     want(min(attrs.padding) >= 0, f"padding is {list(attrs.padding)}; 0 or more wanted")
     top, bottom, left, right = attrs.padding
     # A window of padding alone has no maximum and no mean.
-    want(max(top, bottom) < attrs.kernel[0], f"padding {top},{bottom} is not below the kernel height")
-    want(max(left, right) < attrs.kernel[1], f"padding {left},{right} is not below the kernel width")
+    want(
+        max(top, bottom) < attrs.kernel[0], f"padding {top},{bottom} is not below the kernel height"
+    )
+    want(
+        max(left, right) < attrs.kernel[1], f"padding {left},{right} is not below the kernel width"
+    )
     height = out_size(x.shape[1], attrs.kernel[0], attrs.stride[0], 1, top, bottom)
     width = out_size(x.shape[2], attrs.kernel[1], attrs.stride[1], 1, left, right)
     want(
-        height >= 1 and width >= 1, f"kernel {list(attrs.kernel)} is larger than the input {x.short}"
+        height >= 1 and width >= 1,
+        f"kernel {list(attrs.kernel)} is larger than the input {x.short}",
     )
     return Type((x.shape[0], height, width, x.shape[3]), x.dtype, x.quant)
 
@@ -43,7 +48,7 @@ def _windows(x: np.ndarray, attrs: Pool2d, fill: float) -> np.ndarray:
     """View [N, H_out, W_out, C, KH, KW] of the padded input."""
     top, bottom, left, right = attrs.padding
     padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
-    view = sliding_window_view(padded, attrs.kernel, axis=(1, 2))  # type: ignore[call-overload]
+    view = sliding_window_view(padded, attrs.kernel, axis=(1, 2))
     strided: np.ndarray = view[:, :: attrs.stride[0], :: attrs.stride[1]]
     return strided
 

@@ -26,19 +26,21 @@ def _infer_quantize(attrs: Quantize, ins: Types) -> Type:
 
 
 def quantize_array(values: np.ndarray, out: Type) -> np.ndarray:
-    """round(value / scale) + zero_point, halves away from zero, saturated; NaN becomes the zero point."""
+    """round(value / scale) + zero_point, halves away from zero, saturated; NaN gives zero_point."""
     scaled = values.astype(np.float32) / np.float32(out.scale)
     low, high = out.dtype.limits
     # Clip before rounding: float32 infinities and NaN have no integer.
     bounded = np.nan_to_num(scaled.astype(np.float64), nan=0.0, posinf=1e9, neginf=-1e9)
     rounded = np.sign(bounded) * np.floor(np.abs(bounded) + 0.5)
-    return np.clip(rounded + out.zero_point, low, high).astype(out.dtype.numpy)
+    clipped: np.ndarray = np.clip(rounded + out.zero_point, low, high)
+    return clipped.astype(out.dtype.numpy)
 
 
 def dequantize_array(values: np.ndarray, kind: Type) -> np.ndarray:
     """scale * (q - zero_point) as f32, per tensor or per axis."""
     assert kind.quant is not None
-    scale, zero = np.float64(kind.quant.scales), np.array(kind.quant.zero_point, np.int64)
+    scale = kind.quant.scales.astype(np.float64)
+    zero = np.array(kind.quant.zero_point, np.int64)
     if kind.quant.axis is not None:
         shape = [1] * values.ndim
         shape[kind.quant.axis] = -1

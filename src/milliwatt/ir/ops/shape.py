@@ -27,11 +27,17 @@ def _infer_pad(attrs: Pad, ins: Types) -> Type:
         len(attrs.paddings) == len(x.shape),
         f"{len(attrs.paddings)} pairs of paddings for input {x.short}; {len(x.shape)} wanted",
     )
-    want(all(min(p) >= 0 for p in attrs.paddings), f"paddings are {list(attrs.paddings)}; 0 or more wanted")
+    want(
+        all(min(p) >= 0 for p in attrs.paddings),
+        f"paddings are {list(attrs.paddings)}; 0 or more wanted",
+    )
     if not x.dtype.is_float:
         low, high = x.dtype.limits
         value = pad_value(attrs, x)
-        want(low <= value <= high and value == int(value), f"pad value is {value}; {low} to {high} wanted")
+        want(
+            low <= value <= high and value == int(value),
+            f"pad value is {value}; {low} to {high} wanted",
+        )
     shape = tuple(d + b + a for d, (b, a) in zip(x.shape, attrs.paddings, strict=True))
     return Type(shape, x.dtype, x.quant)
 
@@ -68,7 +74,8 @@ def _run_transpose(attrs: Transpose, out: Type, ins: Types, args: Arrays) -> np.
 def _infer_concat(attrs: Concat, ins: Types) -> Type:
     first = ins[0]
     want(
-        0 <= attrs.axis < len(first.shape), f"axis is {attrs.axis}; 0 to {len(first.shape) - 1} wanted"
+        0 <= attrs.axis < len(first.shape),
+        f"axis is {attrs.axis}; 0 to {len(first.shape) - 1} wanted",
     )
     axis = attrs.axis
     for other in ins[1:]:
@@ -77,12 +84,14 @@ def _infer_concat(attrs: Concat, ins: Types) -> Type:
             f"operands are {first} and {other}; one type and quantization wanted",
         )
         want(
-            other.shape[:axis] + other.shape[axis + 1 :] == first.shape[:axis] + first.shape[axis + 1 :]
+            other.shape[:axis] + other.shape[axis + 1 :]
+            == first.shape[:axis] + first.shape[axis + 1 :]
             and len(other.shape) == len(first.shape),
             f"operands are {first.short} and {other.short}; equal sizes but on axis {axis} wanted",
         )
     total = sum(t.shape[axis] for t in ins)
-    return Type(first.shape[:axis] + (total,) + first.shape[axis + 1 :], first.dtype, first.quant)
+    shape = (*first.shape[:axis], total, *first.shape[axis + 1 :])
+    return Type(shape, first.dtype, first.quant)
 
 
 def _run_concat(attrs: Concat, out: Type, ins: Types, args: Arrays) -> np.ndarray:

@@ -63,10 +63,11 @@ def no_macs(attrs: Any, out: Type, ins: Sequence[Type]) -> int:
 
 @dataclass(frozen=True)
 class OpDef:
-    """One row: `infer(attrs, in_types) -> Type`, `reference(attrs, out_type, in_types, arrays) -> array`.
+    """One row of the operator table.
 
-    `infer` raises InvalidGraph without the node's name (Node adds it). `arity` is (least, most) operands;
-    most is a large number where any count goes.
+    `infer(attrs, in_types) -> Type` raises InvalidGraph without the node's name (Node adds it).
+    `reference(attrs, out_type, in_types, arrays) -> array` defines what the operator computes.
+    `arity` is (least, most) operands; most is a large number where any count goes.
     """
 
     attrs: type
