@@ -32,6 +32,8 @@ _RETURN = 0x1FFE0000
 """A page of its own that functions called from here return to; Cortex-M runs code below 2**29."""
 _SLICE = 1 << 24
 """Bytes of code between two looks at the cycle limit and at Ctrl-C: some 50 ms."""
+_START_CYCLES = 200_000_000
+"""Cycles for start-up and mw_firmware_init: clearing 16 MiB of RAM takes 30 million."""
 _PAINT = 0xA5
 
 
@@ -164,8 +166,8 @@ class EmulatedSession:
         labels = self._elf.labels
         self._stack = (labels["mw_stack_bottom"], labels["mw_stack_top"])
         self._engine.reg_write(self._isa.register("sp"), self._stack[1])
-        self._execute(labels["Reset_Handler"], labels["main"], LIMIT_CYCLES, "start-up")
-        self._call("mw_firmware_init", LIMIT_CYCLES)
+        self._execute(labels["Reset_Handler"], labels["main"], _START_CYCLES, "start-up")
+        self._call("mw_firmware_init", _START_CYCLES)
 
     def run(self, inputs: Sequence[np.ndarray], *, limit_cycles: int = LIMIT_CYCLES) -> Trace:
         """Run one inference; see Session.run."""
