@@ -31,12 +31,14 @@ bench: $(VENV)/.installed-dev ## Measure models, emulation speed and the equalit
 	$(BIN)/python -m bench.models --models $(MODELS)
 	$(BIN)/python -m bench.ladder --models $(MODELS)
 	$(BIN)/python -m bench.speed --models $(MODELS)
+	$(BIN)/python -m bench.transcript --models $(MODELS)
 
 golden: $(VENV)/.installed-dev ## Rewrite the golden texts in tests/golden from the present code
 	$(BIN)/python tests/golden/golden.py
 
-docs: $(VENV)/.installed-dev ## Rewrite docs/ops.md from the operator and bind tables
+docs: $(VENV)/.installed-dev ## Rewrite docs/ops.md and the figures of README.md
 	$(BIN)/python tools/gen_ops.py
+	$(BIN)/python tools/gen_readme.py
 
 clean: ## Remove what make, tests and tools left behind
 	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

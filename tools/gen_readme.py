@@ -1,0 +1,96 @@
+"""Write the tables and the transcript of README.md from bench/results, between their markers.
+
+`make docs` runs it; a test fails when the README and the measurements differ.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "bench" / "results"
+NAMES = {
+    "kws": "keyword spotting",
+    "vww": "person detection",
+    "ic": "image classification",
+    "ad": "anomaly detection",
+    "sww": "wake word",
+}
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """A results file; no rows where it was never measured."""
+    path = RESULTS / f"{name}.csv"
+    if not path.exists():
+        return []
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def models_table() -> str:
+    """The five models on the compared board with the default compiler."""
+    lines = [
+        "| model | ms | cycles/MAC | flash | RAM | uJ | time | flash | RAM |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows("models"):
+        if (row["board"], row["toolchain"], row["optimize"]) != ("nucleo-l4r5zi", "zig", "speed"):
+            continue
+        lines.append(
+            f"| {NAMES[row['model']]} | {float(row['latency_ms']):.2f} | {row['cycles_per_mac']} "
+            f"| {int(row['flash_bytes']):,} | {int(row['ram_bytes']):,} "
+            f"| {float(row['energy_uj']):,.0f} | {float(row['cmsis_time']):.2f} "
+            f"| {float(row['cmsis_flash']):.2f} | {float(row['cmsis_ram']):.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def ladder_table() -> str:
+    """Differing bytes by rung, all models together."""
+    inputs: dict[str, int] = {}
+    differing: dict[str, int] = {}
+    compared: dict[str, int] = {}
+    for row in rows("ladder"):
+        rung = row["rung"]
+        inputs[rung] = inputs.get(rung, 0) + int(row["inputs"])
+        differing[rung] = differing.get(rung, 0) + int(row["differing_bytes"])
+        compared[rung] = compared.get(rung, 0) + int(row["output_bytes"])
+    lines = ["| rung | inputs | output bytes | differing |", "|---|--:|--:|--:|"]
+    lines += [
+        f"| {rung} | {inputs[rung]} | {compared[rung]:,} | {differing[rung]} |" for rung in inputs
+    ]
+    return "\n".join(lines)
+
+
+def transcript() -> str:
+    """Real commands with their output."""
+    path = RESULTS / "transcript.txt"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return f"```text\n{text}```"
+
+
+PARTS = {"transcript": transcript, "models": models_table, "ladder": ladder_table}
+
+
+def render(text: str) -> str:
+    """The README's text with every part replaced by the present one."""
+    for name, part in PARTS.items():
+        begin, end = f"<!-- {name}: from bench/results -->", f"<!-- end of {name} -->"
+        pattern = re.compile(re.escape(begin) + r"\n.*?" + re.escape(end), re.S)
+        if not pattern.search(text):
+            raise SystemExit(f"README.md has no lines {begin!r} and {end!r}")
+        fresh = f"{begin}\n{part()}\n{end}"
+        text = pattern.sub(lambda _, fresh=fresh: fresh, text)
+    return text
+
+
+def main() -> None:
+    """Rewrite README.md."""
+    README.write_text(render(README.read_text(encoding="utf-8")), encoding="utf-8")
+    print("wrote the measured parts of README.md")
+
+
+if __name__ == "__main__":
+    main()
