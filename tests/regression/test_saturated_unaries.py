@@ -1,4 +1,4 @@
-"""LOGISTIC and TANH whose input steps are 8 and more: even real 0 lies outside the table's range."""
+"""LOGISTIC and TANH whose input steps are 8 and more: even real 0 lies outside the range."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from milliwatt.compiler.board import Board
-from milliwatt.compiler.emit import emit, layer_symbol
+from milliwatt.compiler.emit import emit
 from milliwatt.compiler.firmware import Firmware, Layer, Port
 from milliwatt.compiler.program import Program, compile_graph
 from milliwatt.compiler.toolchain import compile_firmware, verify_fits
@@ -45,11 +45,11 @@ def link(
                 name=step.node.name,
                 op=str(step.node.op),
                 kernel=step.call.kernel,
-                symbol=layer_symbol(i, step),
+                symbol=step.symbol,
                 macs=step.macs,
                 weight_bytes=step.weight_bytes,
             )
-            for i, step in enumerate(program.steps)
+            for step in program.steps
         ),
         inputs=tuple(Port(n.name, n.type, plan.offset(n)) for n in program.graph.inputs),
         outputs=tuple(Port(n.name, n.type, plan.offset(n)) for n in program.graph.outputs),

@@ -7,7 +7,7 @@ import numpy as np
 from milliwatt.compiler.bind import kernel_sources
 from milliwatt.compiler.program import Program, Step, identifiers
 from milliwatt.ir.graph import Node
-from milliwatt.ir.types import DType, Type
+from milliwatt.ir.types import DType, Type, dtype_of
 
 C_TYPES = {
     DType.F32: "float",
@@ -34,11 +34,6 @@ def emit(program: Program) -> dict[str, str]:
     }
 
 
-def layer_symbol(index: int, step: Step) -> str:
-    """Name of the C function that holds the call of step `index`."""
-    return f"mw_layer_{index:02d}_{step.ident}"
-
-
 def c_literal(value: int | float, dtype: DType) -> str:
     """A literal that reads back as exactly `value`."""
     if dtype is DType.F32:
@@ -63,7 +58,7 @@ def _constants(program: Program) -> list[tuple[str, np.ndarray, str]]:
 
 def _array_name(step: Step, field: str) -> str:
     """C name of a packed constant; `field` may reach into a nested struct ("conv.weights")."""
-    return f"mw_{step.ident}_{field.replace('.', '_')}"
+    return f"{step.symbol}_{field.replace('.', '_')}"
 
 
 def _constant_names(program: Program) -> dict[Node, str]:
@@ -73,12 +68,8 @@ def _constant_names(program: Program) -> dict[Node, str]:
     return {node: f"mw_const_{i}" for node, i in zip(nodes, idents, strict=True)}
 
 
-def _dtype_of(values: np.ndarray) -> DType:
-    return next(d for d in DType if d.numpy == values.dtype)
-
-
 def _declaration(name: str, values: np.ndarray) -> str:
-    return f"const {C_TYPES[_dtype_of(values)]} {name}[{max(values.size, 1)}]"
+    return f"const {C_TYPES[dtype_of(values)]} {name}[{max(values.size, 1)}]"
 
 
 def _weights_header(program: Program) -> str:
@@ -89,12 +80,9 @@ def _weights_header(program: Program) -> str:
 def _weights(program: Program) -> str:
     parts = ['#include "mw_weights.h"\n']
     for name, values, comment in _constants(program):
-        dtype = _dtype_of(values)
-        flat = values.ravel()
-        if dtype is DType.F32:
-            items = [c_literal(v, dtype) for v in flat.tolist()]
-        else:
-            items = [c_literal(v, dtype) for v in flat.tolist()] or ["0"]
+        dtype = dtype_of(values)
+        # C has no empty arrays.
+        items = [c_literal(v, dtype) for v in values.ravel().tolist()] or ["0"]
         rows = [", ".join(items[i : i + _PER_LINE]) for i in range(0, len(items), _PER_LINE)]
         body = ",\n  ".join(rows)
         parts.append(f"/* {_plain(comment)} */\n{_declaration(name, values)} = {{\n  {body}\n}};\n")
@@ -157,6 +145,10 @@ def _header(program: Program) -> str:
             *fields,
             "} mw_model;",
             "",
+            "#ifdef __cplusplus",
+            'extern "C" {',
+            "#endif",
+            "",
             "/* Give the model its memory and set the input and output pointers. */",
             "mw_status mw_model_init(mw_model *model, void *arena, size_t arena_bytes);",
             "",
@@ -165,6 +157,10 @@ def _header(program: Program) -> str:
             "",
             "/* A status in words. */",
             "const char *mw_model_status_text(mw_status status);",
+            "",
+            "#ifdef __cplusplus",
+            "}",
+            "#endif",
         ],
     )
 
@@ -183,15 +179,14 @@ def _model(program: Program) -> str:
 
 def _layer(index: int, step: Step, names: dict[Node, str]) -> str:
     call, node = step.call, step.node
-    symbol = layer_symbol(index, step)
     operands = ", ".join(s.type.short for s in node.src if not s.is_constant)
     fields = "".join(f"  .{name} = {_field(step, name, v)},\n" for name, v in call.fields)
     params = ""
     if fields:
-        params = f"static const {call.params_type} mw_{step.ident}_params = {{\n{fields}}};\n\n"
+        params = f"static const {call.params_type} {step.symbol}_params = {{\n{fields}}};\n\n"
     passed = [_operand(step, k, names) for k in range(len(step.operands))]
     arguments = [_pointer(node.type, step.out_offset), *(["in"] if call.variadic else passed)]
-    arguments.append(f"&mw_{step.ident}_params" if fields else "NULL")
+    arguments.append(f"&{step.symbol}_params" if fields else "NULL")
     arguments.append(f"arena + {step.workspace_offset}" if call.workspace_bytes else "NULL")
     joined = ",\n      ".join(arguments)
     setup = ""
@@ -201,7 +196,7 @@ def _layer(index: int, step: Step, names: dict[Node, str]) -> str:
     return (
         f"/* {index}: {_plain(node.name)} = {node.op}({operands}) -> {node.type.short}, "
         f"{step.macs} MACs, {step.weight_bytes} constant bytes */\n"
-        f"{params}MW_LAYER void {symbol}(uint8_t *arena)\n{{\n{setup}"
+        f"{params}MW_LAYER void {step.symbol}(uint8_t *arena)\n{{\n{setup}"
         f"  {call.kernel}(\n      {joined});\n}}\n"
     )
 
@@ -230,9 +225,7 @@ def _entry_points(program: Program) -> str:
         f"({C_TYPES[node.type.dtype]} *)(void *)(model->arena + {offset});\n"
         for kind, name, node, offset in _ports(program)
     )
-    calls = "".join(
-        f"  {layer_symbol(i, step)}(model->arena);\n" for i, step in enumerate(program.steps)
-    )
+    calls = "".join(f"  {step.symbol}(model->arena);\n" for step in program.steps)
     return _ENTRY.replace("@PORTS@", ports).replace("@CALLS@", calls)
 
 

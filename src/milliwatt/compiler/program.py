@@ -19,12 +19,12 @@ from milliwatt.ir.verify import verify
 
 @dataclass(frozen=True)
 class Step:
-    """One kernel call: its C identifier, the node it computes and where its operands lie.
+    """One kernel call: the C function that holds it, its node and where its operands lie.
 
     `operands` are arena offsets, or constant nodes that stay in flash.
     """
 
-    ident: str
+    symbol: str
     node: Node
     call: Call
     out_offset: int
@@ -72,15 +72,18 @@ def compile_graph(graph: Graph, on_pass: Callable[[str, Graph], None] | None = N
             )
     plan = plan_memory(lowered)
     idents = identifiers(node.name for node in plan.order)
-    steps = tuple(_step(ident, node, plan) for ident, node in zip(idents, plan.order, strict=True))
+    steps = tuple(
+        _step(f"mw_layer_{i:02d}_{ident}", node, plan)
+        for i, (ident, node) in enumerate(zip(idents, plan.order, strict=True))
+    )
     return Program(lowered, steps, plan)
 
 
-def _step(ident: str, node: Node, plan: Plan) -> Step:
+def _step(symbol: str, node: Node, plan: Plan) -> Step:
     call = bind(node)
     sources = [node.src[i] for i in call.operands]
     operands = tuple(s if root(s).is_constant else plan.offset(s) for s in sources)
-    return Step(ident, node, call, plan.offset(node), operands, plan.workspace_offset(node))
+    return Step(symbol, node, call, plan.offset(node), operands, plan.workspace_offset(node))
 
 
 def identifiers(names: Iterable[str]) -> list[str]:

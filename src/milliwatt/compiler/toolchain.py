@@ -42,8 +42,8 @@ _CODE = (
     "-fomit-frame-pointer",
     "-g0",
 )
-# The kernels write loads next to each other, because neighbours pipeline on Cortex-M; these keep gcc
-# from moving each load to its use (4 to 18 % of the cycles of whole networks).
+# The kernels write loads next to each other, because neighbours pipeline on Cortex-M; these keep
+# gcc from moving each load to its use (4 to 18 % of the cycles of whole networks).
 _GCC_ORDER = ("-fno-schedule-insns", "-fno-schedule-insns2", "-fno-tree-ter")
 _ENTRIES = ("mw_arena", "mw_firmware_init", "mw_firmware_run")
 _DEVICE = Path(__file__).resolve().parent.parent / "kernels" / "device"

@@ -106,7 +106,7 @@ class Site:
         return _FUSED[number]
 
     def node(self, op: Op, src: tuple[Node, ...], attrs: Attrs, suffix: str = "") -> Node:
-        """A node called after this operator; the IR's refusals come with advice where there is some."""
+        """A node called after this operator; the IR's refusals get advice where there is some."""
         try:
             return Node(op, src, attrs, self.name + suffix)
         except UnsupportedOp as error:

@@ -59,8 +59,11 @@ _NUMPY: dict[DType, np.dtype] = {
 
 
 def dtype_of(array: np.ndarray) -> DType:
-    """Return the DType that stores `array`; BadData's job is the caller's, this raises KeyError."""
-    return next(d for d, n in _NUMPY.items() if n == array.dtype)
+    """The DType that stores `array`; InvalidGraph for an element type that the IR does not have."""
+    for dtype, stored in _NUMPY.items():
+        if stored == array.dtype:
+            return dtype
+    raise InvalidGraph(f"array is {array.dtype}; one of {', '.join(map(str, _NUMPY))} wanted")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@
 MW_STATIC_ASSERT(MW_MODEL_ARENA_BYTES == 200, header_and_plan_agree);
 
 /* 0: conv = conv2d(s8[1,5,4,2]) -> s8[1,5,4,2], 720 MACs, 60 constant bytes */
-static const mw_conv2d_s8_params mw_conv_params = {
+static const mw_conv2d_s8_params mw_layer_00_conv_params = {
   .batches = 1,
   .in_h = 5,
   .in_w = 4,
@@ -36,8 +36,8 @@ static const mw_conv2d_s8_params mw_conv_params = {
   .clamp_min = -3,
   .clamp_max = 127,
   .direct = 0,
-  .weights = mw_conv_weights,
-  .channels = mw_conv_channels,
+  .weights = mw_layer_00_conv_weights,
+  .channels = mw_layer_00_conv_channels,
 };
 
 MW_LAYER void mw_layer_00_conv(uint8_t *arena)
@@ -45,26 +45,26 @@ MW_LAYER void mw_layer_00_conv(uint8_t *arena)
   mw_conv2d_s8(
       (int8_t *)(void *)(arena + 152),
       (int8_t *)(void *)(arena + 0),
-      &mw_conv_params,
+      &mw_layer_00_conv_params,
       arena + 40);
 }
 
 /* 1: residual = add(s8[1,5,4,2], s8[1,5,4,2]) -> s8[1,5,4,2], 0 MACs, 12 constant bytes */
-static const mw_sum_s8_params mw_residual_params = {
+static const mw_sum_s8_params mw_layer_01_residual_params = {
   .rows = 1,
   .row = 40,
   .a_step = 1,
   .b_step = 1,
   .rank = 0,
-  .axes = mw_residual_axes,
+  .axes = mw_layer_01_residual_axes,
   .sum.a_zero_point = -3,
-  .sum.a_multiplier = 1073741824,
-  .sum.a_shift = 0,
+  .sum.a_factor = INT32_MIN,
+  .sum.a_right = -1,
   .sum.b_zero_point = -3,
-  .sum.b_multiplier = 1073741824,
-  .sum.b_shift = 0,
-  .sum.out_multiplier = 1073741824,
-  .sum.out_shift = -18,
+  .sum.b_factor = INT32_MIN,
+  .sum.b_right = -1,
+  .sum.out_factor = INT32_MIN,
+  .sum.out_right = 17,
   .sum.out_zero_point = -3,
   .sum.clamp_min = -128,
   .sum.clamp_max = 127,
@@ -76,12 +76,12 @@ MW_LAYER void mw_layer_01_residual(uint8_t *arena)
       (int8_t *)(void *)(arena + 152),
       (int8_t *)(void *)(arena + 152),
       (int8_t *)(void *)(arena + 0),
-      &mw_residual_params,
+      &mw_layer_01_residual_params,
       NULL);
 }
 
 /* 2: depthwise = depthwise_conv2d(s8[1,5,4,2]) -> s8[1,2,1,4], 72 MACs, 84 constant bytes */
-static const mw_conv2d_s8_params mw_depthwise_params = {
+static const mw_conv2d_s8_params mw_layer_02_depthwise_params = {
   .batches = 1,
   .in_h = 5,
   .in_w = 4,
@@ -102,8 +102,8 @@ static const mw_conv2d_s8_params mw_depthwise_params = {
   .clamp_min = -128,
   .clamp_max = 127,
   .direct = 0,
-  .weights = mw_depthwise_weights,
-  .channels = mw_depthwise_channels,
+  .weights = mw_layer_02_depthwise_weights,
+  .channels = mw_layer_02_depthwise_channels,
 };
 
 MW_LAYER void mw_layer_02_depthwise(uint8_t *arena)
@@ -111,20 +111,20 @@ MW_LAYER void mw_layer_02_depthwise(uint8_t *arena)
   mw_depthwise_conv2d_mult_s8(
       (int8_t *)(void *)(arena + 192),
       (int8_t *)(void *)(arena + 152),
-      &mw_depthwise_params,
+      &mw_layer_02_depthwise_params,
       arena + 0);
 }
 
 /* 3: pool = mean(s8[1,2,1,4]) -> s8[1,4], 0 MACs, 24 constant bytes */
-static const mw_mean_s8_params mw_pool_params = {
+static const mw_mean_s8_params mw_layer_03_pool_params = {
   .outputs = 4,
   .rows = 1,
   .row = 2,
   .step = 4,
   .out_rank = 1,
   .in_rank = 0,
-  .out_axes = mw_pool_out_axes,
-  .in_axes = mw_pool_in_axes,
+  .out_axes = mw_layer_03_pool_out_axes,
+  .in_axes = mw_layer_03_pool_in_axes,
   .in_zero_point = 5,
   .multiplier = 1073741824,
   .shift = 1,
@@ -138,12 +138,12 @@ MW_LAYER void mw_layer_03_pool(uint8_t *arena)
   mw_mean_s8(
       (int8_t *)(void *)(arena + 0),
       (int8_t *)(void *)(arena + 192),
-      &mw_pool_params,
+      &mw_layer_03_pool_params,
       NULL);
 }
 
 /* 4: scores = fully_connected(s8[1,4]) -> s8[1,3], 12 MACs, 48 constant bytes */
-static const mw_fully_connected_s8_params mw_scores_params = {
+static const mw_fully_connected_s8_params mw_layer_04_scores_params = {
   .rows = 1,
   .in_c = 4,
   .out_c = 3,
@@ -151,9 +151,9 @@ static const mw_fully_connected_s8_params mw_scores_params = {
   .clamp_min = -128,
   .clamp_max = 127,
   .scale_step = 2,
-  .weights = mw_scores_weights,
-  .bias = mw_scores_bias,
-  .scales = mw_scores_scales,
+  .weights = mw_layer_04_scores_weights,
+  .bias = mw_layer_04_scores_bias,
+  .scales = mw_layer_04_scores_scales,
 };
 
 MW_LAYER void mw_layer_04_scores(uint8_t *arena)
@@ -161,16 +161,16 @@ MW_LAYER void mw_layer_04_scores(uint8_t *arena)
   mw_fully_connected_s8(
       (int8_t *)(void *)(arena + 8),
       (int8_t *)(void *)(arena + 0),
-      &mw_scores_params,
+      &mw_layer_04_scores_params,
       NULL);
 }
 
 /* 5: label = softmax(s8[1,3]) -> s8[1,3], 0 MACs, 996 constant bytes */
-static const mw_softmax_s8_params mw_label_params = {
+static const mw_softmax_s8_params mw_layer_05_label_params = {
   .rows = 1,
   .row = 3,
   .entries = 249,
-  .exp = mw_label_exp,
+  .exp = mw_layer_05_label_exp,
 };
 
 MW_LAYER void mw_layer_05_label(uint8_t *arena)
@@ -178,7 +178,7 @@ MW_LAYER void mw_layer_05_label(uint8_t *arena)
   mw_softmax_s8(
       (int8_t *)(void *)(arena + 8),
       (int8_t *)(void *)(arena + 8),
-      &mw_label_params,
+      &mw_layer_05_label_params,
       NULL);
 }
 

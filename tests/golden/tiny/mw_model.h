@@ -21,6 +21,10 @@ typedef struct {
   int8_t *output_label; /* s8[1,3], real = 0.00390625 * (q - -128) */
 } mw_model;
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Give the model its memory and set the input and output pointers. */
 mw_status mw_model_init(mw_model *model, void *arena, size_t arena_bytes);
 
@@ -29,5 +33,9 @@ mw_status mw_model_run(mw_model *model);
 
 /* A status in words. */
 const char *mw_model_status_text(mw_status status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,59 +1,59 @@
 #include "mw_weights.h"
 
 /* conv: weights */
-const int8_t mw_conv_weights[36] = {
+const int8_t mw_layer_00_conv_weights[36] = {
   -4, -4, -3, -3, -2, -2, -1, -1, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, -4, -4,
   -3, -3, -2, -2, -1, -1, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4
 };
 
 /* conv: channels */
-const int32_t mw_conv_channels[6] = {
-  0, 1073741824, -2, 10, 1073741824, -3
+const int32_t mw_layer_00_conv_channels[6] = {
+  0, INT32_MIN, 1, 10, INT32_MIN, 2
 };
 
 /* residual: axes */
-const int32_t mw_residual_axes[3] = {
+const int32_t mw_layer_01_residual_axes[3] = {
   0, 0, 0
 };
 
 /* depthwise: weights */
-const int8_t mw_depthwise_weights[36] = {
+const int8_t mw_layer_02_depthwise_weights[36] = {
   -4, -3, -2, -1, 0, 1, 2, 3, 4, -4, -3, -2, -1, 0, 1, 2, 3, 4, -4, -3,
   -2, -1, 0, 1, 2, 3, 4, -4, -3, -2, -1, 0, 1, 2, 3, 4
 };
 
 /* depthwise: channels */
-const int32_t mw_depthwise_channels[12] = {
-  0, 1073741824, -3, 10, 1073741824, -4, 20, 1073741824, -3, 30, 1073741824, -4
+const int32_t mw_layer_02_depthwise_channels[12] = {
+  0, INT32_MIN, 2, 10, INT32_MIN, 3, 20, INT32_MIN, 2, 30, INT32_MIN, 3
 };
 
 /* pool: out_axes */
-const int32_t mw_pool_out_axes[3] = {
+const int32_t mw_layer_03_pool_out_axes[3] = {
   4, 1, 0
 };
 
 /* pool: in_axes */
-const int32_t mw_pool_in_axes[3] = {
+const int32_t mw_layer_03_pool_in_axes[3] = {
   0, 0, 0
 };
 
 /* scores: weights */
-const int8_t mw_scores_weights[12] = {
+const int8_t mw_layer_04_scores_weights[12] = {
   -4, 0, -3, 1, -2, 2, -1, 3, 4, -4, -3, -2
 };
 
 /* scores: bias */
-const int32_t mw_scores_bias[3] = {
+const int32_t mw_layer_04_scores_bias[3] = {
   -30, 28, 5
 };
 
 /* scores: scales */
-const int32_t mw_scores_scales[6] = {
-  1073741824, -2, 1073741824, -3, 1073741824, -2
+const int32_t mw_layer_04_scores_scales[6] = {
+  INT32_MIN, 1, INT32_MIN, 2, INT32_MIN, 1
 };
 
 /* label: exp */
-const int32_t mw_label_exp[249] = {
+const int32_t mw_layer_05_label_exp[249] = {
   2147483647, 2017374176, 1895147668, 1780326490, 1672462419, 1571132588, 1475942488, 1386519665, 1302515042, 1223599290, 1149465166, 1079822601, 1014399735, 952940085, 895204371, 840966687, 790015308, 742150484, 697185865, 654945514,
   615264540, 577987378, 542968897, 510072079, 479168506, 450137023, 422864603, 397244535, 373176807, 350567066, 329327284, 309374355, 290630390, 273021906, 256480347, 240940990, 226343175, 212629674, 199747095, 187645032,
   176276242, 165596157, 155563194, 146138098, 137284076, 128966416, 121152737, 113812465, 106916946, 100439146, 94353847, 88637237, 83267001, 78222086, 73482850, 69030749, 64848406, 60919422, 57228501, 53761202,

@@ -88,3 +88,12 @@ def test_quantize_at_the_edges_compiles() -> None:
     y = Node(Op.DEQUANTIZE, (relu,), Attrs(), "y")
     kernels = [s.call.kernel for s in compile_graph(Graph((x,), (y,))).steps]
     assert kernels == ["mw_quantize_f32_s8", "mw_lookup_s8", "mw_dequantize_s8_f32"]
+
+
+def test_node_names_cannot_collide_with_names_of_the_library() -> None:
+    """A node may be called like a kernel, a type, the model itself or a C keyword."""
+    for name in ("fully_connected_s8", "model", "int", "model_run", "layer", "0", "arena"):
+        text = emit(compile_graph(small_graph(name)))["mw_model.c"]
+        defined = re.findall(r"^(?:MW_LAYER void|static const \w+) (\w+)", text, re.MULTILINE)
+        assert len(defined) == 2
+        assert all(d.startswith("mw_layer_00_") for d in defined)
