@@ -24,6 +24,7 @@ from milliwatt.debug.profile import layer_table, summary, title
 from milliwatt.debug.report import Report, differing_bytes, make_report, reference_outputs
 from milliwatt.debug.table import Fact, as_text, columns, facts, heading
 from milliwatt.errors import Mismatch
+from milliwatt.formats.torch import import_torch
 from milliwatt.ir.graph import Graph
 from milliwatt.zoo.digits import Digits, accuracy, load_digits, train
 from milliwatt.zoo.digits_picture import draw, npy
@@ -64,6 +65,7 @@ def demo(folder: Path, show: Show, *, boards: Sequence[str] = BOARDS) -> dict[st
     Raises: Mismatch where a board's outputs differ from the reference's or the host's in any byte;
     ToolMissing where torch, scikit-learn or the emulator is not installed.
     """
+    import_torch()  # told before the folder is made, if it is missing
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shown: list[RenderableType] = []

@@ -41,5 +41,5 @@ def draw(digits: Digits, outputs: Sequence[Inputs]) -> bytes | None:
         text = f"{said[index]}, is {digits.test_y[index]}" if wrong[index] else str(said[index])
         axes.set_title(text, fontsize=9, color="red" if wrong[index] else "black", pad=2)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=100)
+    figure.savefig(stream, format="png", dpi=100, bbox_inches="tight")
     return stream.getvalue()
