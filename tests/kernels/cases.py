@@ -1,4 +1,4 @@
-"""The parameter grids: one node a case, as data. `CASES` holds (name, node) for every row of the table.
+"""The parameter grids: a node a case, as data. `CASES` holds (name, node), every row's among them.
 
 A grid walks its options side by side, each in an order of its own, so that every value of every
 option is met equally often and pairs of options meet in changing combinations.

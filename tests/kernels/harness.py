@@ -1,4 +1,4 @@
-"""Kernels against the reference: build them sanitized with gcc and clang, run a node through both."""
+"""Kernels against the reference: built sanitized by gcc and clang, fed one node at a time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Compiler:
 
     @property
     def preload(self) -> str | None:
-        """Path of the address sanitizer's shared library; None where compiler or library is absent."""
+        """Path of the address sanitizer's shared library; None where there is none."""
         if shutil.which(self.name) is None:
             return None
         command = [self.name, f"-print-file-name={self.runtime}"]
@@ -55,7 +55,7 @@ COMPILERS = (
 
 
 def build_library(compiler: Compiler, folder: Path) -> tuple[Path, subprocess.Popen[bytes] | None]:
-    """The sanitized library of all kernels, and the compiler still making it (None: it was there)."""
+    """The sanitized library of all kernels, and the process still making it, if any."""
     sources = sorted(KERNELS.glob("*.[ch]"))
     digest = hashlib.sha256(repr((compiler, _SANITIZE_ALL)).encode())
     for path in sources:
@@ -75,7 +75,7 @@ class Worker:
         """Start the process."""
         self.compiler, self.library = compiler, library
         self.name = compiler.name
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
         preload = compiler.preload
         assert preload is not None
         self._process = subprocess.Popen(
@@ -138,7 +138,7 @@ def operand_values(node: Node, seed: int) -> list[np.ndarray]:
 
 
 def check(node: Node, workers: list[Worker], seed: int = 0) -> Call:
-    """Every compiler's kernel gives the reference's result, also in place; the call that was bound."""
+    """Every compiler's kernel gives the reference's result, also in place; the bound call."""
     values = operand_values(node, seed)
     types = [s.type for s in node.src]
     wanted = OPS[node.op].reference(node.attrs, node.type, types, values)
@@ -155,7 +155,7 @@ def check(node: Node, workers: list[Worker], seed: int = 0) -> Call:
 
 
 def compare(got: np.ndarray, wanted: np.ndarray, where: str) -> None:
-    """0 differing values for integers; floats within 1e-5 of the largest result and of their own."""
+    """0 differing integers; floats within 1e-5 of their own or of the largest result."""
     assert wanted.dtype == got.dtype
     if wanted.dtype == np.float32:
         scale = np.abs(wanted[np.isfinite(wanted)]).max(initial=1e-30)

@@ -14,7 +14,8 @@ from kernels.cases import CASES
 from kernels.harness import Worker, check, compare, operand_values
 from milliwatt.compiler.bind import bind
 from milliwatt.compiler.rows import TABLE
-from milliwatt.ir.graph import Node
+from milliwatt.ir.attrs import Unary
+from milliwatt.ir.graph import Node, graph_input
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType
 from support.single_ops import OPERATORS, single_op
@@ -101,3 +102,21 @@ def test_overruns_are_noticed(short: str, workers: list[Worker]) -> None:
         with pytest.raises(AssertionError, match="heap-buffer-overflow"):
             victim.run(call, values, nbytes, None)
         victim.close()
+
+
+@pytest.mark.parametrize("op", [Op.LOGISTIC, Op.TANH], ids=str)
+def test_f32_functions_are_close_everywhere(op: Op, workers: list[Worker]) -> None:
+    """1e-6 relative to the true value, near 0 and far from it, where it is a normal float32."""
+    near = np.geomspace(1e-30, 80, 4000)
+    points = np.concatenate([-near[::-1], [0.0], near]).astype(np.float32)
+    x = graph_input(points.shape, DType.F32, "x")
+    node = Node(op, (x,), Unary(), "y")
+    wide = points.astype(np.float64)
+    true = np.tanh(wide) if op is Op.TANH else 1 / (1 + np.exp(-wide))
+    for worker in workers:
+        data = worker.run(bind(node), [points], points.nbytes, None)
+        got = np.frombuffer(data, np.float32).astype(np.float64)
+        assert np.abs(got - true).max() <= 1e-6
+        nonzero = true != 0
+        assert (np.abs(got[nonzero] / true[nonzero] - 1) <= 1e-6).all()
+        assert (got[~nonzero] == 0).all()

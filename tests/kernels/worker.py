@@ -45,7 +45,7 @@ class Heap:
 
 
 def struct_of(fields: list, heap: Heap) -> ctypes.Structure:
-    """A C struct with the members in order; "a.b" is member b of a struct member a; bytes a pointer."""
+    """A C struct with the members in order; "a.b" is b inside the struct a; bytes a pointer."""
     layout, values = [], []
     while fields:
         name, value = fields[0]

@@ -4,8 +4,9 @@
  * with the window's cell (ky, kx) at row y * stride_h + ky * dilation_h - pad_top and column alike;
  * cells outside the input read in_zero_point, and bias holds -in_zero_point * sum(w).
  *
- * Layouts: in [N,H,W,C], out [N,H',W',O], weights packed as mw_dot.h says with K = KH * KW * C.
- * Ranges: (|bias| + 128 * sum|w|) * 2^shift < 2^31 - 256, shift >= 0 (checked when packing).
+ * Layouts: in [N,H,W,C], out [N,H',W',O], weights packed as mw_dot.h says, B = 2,
+ * K = KH * KW * C.
+ * Ranges: (|bias| + 128 * sum|w|) * 2^shift < 2^31 - 1024, shift >= 0 (checked when packing).
  * Workspace: 2 * K bytes; none when direct. The output may not overlap the input.
  * Rounding: TFLM's two roundings, see mw_fixed.h. Source: TensorFlow Lite 8-bit specification,
  * CONV_2D.

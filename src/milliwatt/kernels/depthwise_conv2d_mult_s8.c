@@ -28,8 +28,8 @@ void mw_depthwise_conv2d_mult_s8(int8_t *out, const int8_t *in, const mw_conv2d_
         for (int32_t t = 0; t < taps.count; t++, w += channels) {
           acc += *(const int8_t *)(first + table[t]) * *w;
         }
-        *out++ = (int8_t)mw_requantize_s8(acc, channel + 1, params->out_zero_point,
-                                          params->clamp_min, params->clamp_max);
+        *out++ = mw_requantize_s8(acc, channel + 1, params->out_zero_point, params->clamp_min,
+                                  params->clamp_max);
       }
     }
   }

@@ -17,12 +17,15 @@ void *memset(void *to, int value, size_t bytes);
 #define MW_ROLLED
 #endif
 
-/* Before an inner loop's function: give it registers of its own. Inlined into a caller with many
- * live values its loop would spill. */
+/* MW_NOINLINE before an inner loop's function gives it registers of its own: inlined into a caller
+ * with many live values its loop would spill. MW_INLINE is for what has to see its caller's
+ * constants. */
 #if defined(__GNUC__)
-#define MW_NOINLINE __attribute__((noinline))
+#define MW_NOINLINE static __attribute__((noinline))
+#define MW_INLINE static inline __attribute__((always_inline))
 #else
-#define MW_NOINLINE
+#define MW_NOINLINE static
+#define MW_INLINE static inline
 #endif
 
 /* Copy `count` bytes that do not overlap. Short runs go four at a time without a call, which

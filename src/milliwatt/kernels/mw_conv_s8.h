@@ -44,8 +44,8 @@ static inline void mw_fill_s8(int8_t *to, int32_t value, int32_t count) {
 
 /* Copy `cells` adjacent cells of every kernel row, from input (y, x) on, to their place in a
  * column; cells outside the image read as the input zero point. */
-static MW_NOINLINE void mw_im2col_strip(int8_t *column, const int8_t *image, int32_t y, int32_t x,
-                                        int32_t cells, const mw_conv2d_s8_params *p) {
+MW_NOINLINE void mw_im2col_strip(int8_t *column, const int8_t *image, int32_t y, int32_t x,
+                                 int32_t cells, const mw_conv2d_s8_params *p) {
   int32_t channels = p->in_c, zero = p->in_zero_point, row = cells * channels;
   int32_t first = mw_max_s32(x, 0), last = mw_min_s32(x + cells, p->in_w);
   int32_t count = mw_max_s32(last - first, 0) * channels;
@@ -72,29 +72,38 @@ static inline void mw_im2col_s8(int8_t *column, const int8_t *image, int32_t y, 
   }
 }
 
+/* The results of two channels of two pixels, `next` bytes apart. With constant bounds of int8 the
+ * compiler makes one saturating instruction of a result's two comparisons. */
+MW_INLINE void mw_store_2x2(int8_t *out, int32_t next, int32_t pixels, const int32_t acc[4],
+                            const int32_t *table, int32_t zero, int32_t low, int32_t high) {
+  out[0] = mw_requantize_s8(acc[0], table + 1, zero, low, high);
+  out[1] = mw_requantize_s8(acc[1], table + 4, zero, low, high);
+  if (pixels < 2) return;
+  out[next] = mw_requantize_s8(acc[2], table + 1, zero, low, high);
+  out[next + 1] = mw_requantize_s8(acc[3], table + 4, zero, low, high);
+}
+
 /* All channels of columns a and b (pixels = 2) or of a alone; the outputs of b follow a's. */
-static MW_NOINLINE void mw_conv_columns(int8_t *out, const int8_t *a, const int8_t *b,
-                                        int32_t pixels, const mw_conv2d_s8_params *p) {
+MW_NOINLINE void mw_conv_columns(int8_t *out, const int8_t *a, const int8_t *b, int32_t pixels,
+                                 const mw_conv2d_s8_params *p) {
   int32_t n = p->kernel_h * p->kernel_w * p->in_c, channels = p->out_c, o = 0;
   int32_t zero = p->out_zero_point, low = p->clamp_min, high = p->clamp_max;
+  int32_t whole = low == INT8_MIN && high == INT8_MAX;
   const int8_t *weights = p->weights;
   const int32_t *table = p->channels;
   for (; o < channels - 1; o += 2, table += 6, weights += 2 * n) {
     int32_t acc[4] = {table[0], table[3], table[0], table[3]};
     mw_dot_2x2(acc, a, b, weights, n);
-    int8_t *to = out + o;
-    to[0] = (int8_t)mw_requantize_s8(acc[0], table + 1, zero, low, high);
-    to[1] = (int8_t)mw_requantize_s8(acc[1], table + 4, zero, low, high);
-    if (pixels < 2) continue;
-    to += channels;
-    to[0] = (int8_t)mw_requantize_s8(acc[2], table + 1, zero, low, high);
-    to[1] = (int8_t)mw_requantize_s8(acc[3], table + 4, zero, low, high);
+    if (whole)
+      mw_store_2x2(out + o, channels, pixels, acc, table, zero, INT8_MIN, INT8_MAX);
+    else
+      mw_store_2x2(out + o, channels, pixels, acc, table, zero, low, high);
   }
   if (o == channels) return;
   MW_ROLLED
   for (; pixels > 0; pixels--, o += channels, a = b) {
-    int32_t acc = mw_dot_1x1(table[0], a, weights, 1, n);
-    out[o] = (int8_t)mw_requantize_s8(acc, table + 1, zero, low, high);
+    int32_t acc = mw_dot_1x1(table[0], a, weights, n);
+    out[o] = mw_requantize_s8(acc, table + 1, zero, low, high);
   }
 }
 

@@ -37,10 +37,18 @@ static inline int32_t mw_scale(int32_t x, int32_t factor, int32_t right) {
   return (((high + (high >> 31)) >> right) + 1) >> 1;
 }
 
-/* The stored result of an accumulator; scale = {factor, right}. */
-static inline int32_t mw_requantize_s8(int32_t acc, const int32_t *scale, int32_t zero_point,
-                                       int32_t low, int32_t high) {
-  return mw_bound_s32(mw_scale(acc, scale[0], scale[1]) + zero_point, low, high);
+/* The stored result of an accumulator: mw_scale with scale = {factor, right}, the zero point, the
+ * bounds. The zero point joins the last rounding, floor(t / 2) + z = floor((t + 2 z) / 2). */
+MW_INLINE int8_t mw_requantize_s8(int32_t acc, const int32_t *scale, int32_t zero_point,
+                                  int32_t low, int32_t high) {
+  int32_t factor = scale[0], right = scale[1], value;
+  if (right < 0) {
+    value = mw_high_mul((int32_t)((uint32_t)acc << ~right), factor) + zero_point;
+  } else {
+    value = mw_high_mul(acc, factor);
+    value = (((value + (value >> 31)) >> right) + (2 * zero_point + 1)) >> 1;
+  }
+  return (int8_t)mw_bound_s32(value, low, high);
 }
 
 #endif

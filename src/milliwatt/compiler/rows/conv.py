@@ -21,24 +21,19 @@ from milliwatt.ir.types import Type
 
 # A pointer on the widest machine that we run on; the depthwise kernels keep tables of them.
 POINTER_BYTES = 8
-# 32 bits less what the result's zero point may add.
-ACCUMULATOR_LIMIT = 2**31 - 256
+# 32 bits less what rounding and the result's zero point may add.
+ACCUMULATOR_LIMIT = 2**31 - 1024
 
 
-def pack_pairs(weight: np.ndarray) -> np.ndarray:
-    """Weights [O, K] as mw_dot.h wants them: [O/2][K][2], then the odd channel's [K]; s8 [O*K]."""
+def pack_blocks(weight: np.ndarray, block: int) -> np.ndarray:
+    """Weights [O, K] as [O/block][K][block], then a plain row [K] for each channel left over.
+
+    The order in which the kernels read them (kernels/mw_dot.h); no bytes are added.
+    """
     outputs, products = weight.shape
-    even = outputs // 2 * 2
-    pairs = weight[:even].reshape(even // 2, 2, products).transpose(0, 2, 1)
-    return np.concatenate([pairs.reshape(-1), weight[even:].reshape(-1)])
-
-
-def pack_lanes(weight: np.ndarray) -> np.ndarray:
-    """Weights [taps, C] as depthwise_conv2d_s8 wants them: [C/4][taps][4], then rows of [taps]."""
-    taps, channels = weight.shape
-    whole = channels // 4 * 4
-    blocks = weight[:, :whole].reshape(taps, whole // 4, 4).transpose(1, 0, 2)
-    return np.concatenate([blocks.reshape(-1), weight[:, whole:].T.reshape(-1)])
+    whole = outputs // block * block
+    blocks = weight[:whole].reshape(whole // block, block, products).transpose(0, 2, 1)
+    return np.concatenate([blocks.reshape(-1), weight[whole:].reshape(-1)])
 
 
 def _weight(node: Node) -> np.ndarray:
@@ -122,7 +117,7 @@ def _conv_s8(node: Node, attrs: Conv2d, out: Type) -> Lowered:
     weight = _weight(node)
     rows = weight.reshape(weight.shape[0], -1)
     workspace = 0 if _is_direct(node, attrs) else 2 * rows.shape[1]
-    fields = _conv_fields(node, attrs, out, pack_pairs(rows), weight, axis=0)
+    fields = _conv_fields(node, attrs, out, pack_blocks(rows, 2), weight, axis=0)
     return Lowered(fields, workspace, (0,))
 
 
@@ -159,7 +154,7 @@ def _depthwise(node: Node, packed: np.ndarray, weight: np.ndarray) -> Lowered:
 def lower_depthwise_s8(node: Node) -> Lowered:
     """depthwise_conv2d with one output per input channel."""
     weight = _weight(node)
-    return _depthwise(node, pack_lanes(weight.reshape(-1, weight.shape[3])), weight)
+    return _depthwise(node, pack_blocks(weight.reshape(-1, weight.shape[3]).T, 4), weight)
 
 
 def lower_depthwise_mult_s8(node: Node) -> Lowered:
@@ -174,7 +169,7 @@ def lower_single_channel_s8(node: Node) -> Lowered:
     weight = _weight(node)
     rows = weight.reshape(-1, weight.shape[3]).T
     workspace = 0 if _is_direct(node, node.attrs) else 2 * rows.shape[1]
-    packed = pack_pairs(np.ascontiguousarray(rows))
+    packed = pack_blocks(rows, 2)
     return Lowered(_conv_fields(node, node.attrs, node.type, packed, weight, 3), workspace, (0,))
 
 
@@ -189,7 +184,7 @@ def _fully_connected(node: Node, attrs: Conv2d | FullyConnected, rows: int) -> L
             ("out_c", flat.shape[0]),
             *s8_result(node.type, attrs.clamp),
             ("scale_step", 2 if len(scales) > 1 else 0),
-            ("weights", pack_pairs(flat)),
+            ("weights", pack_blocks(flat, 4)),
             ("bias", _folded_bias(node, attrs, node.type, flat, axis=0)),
             ("scales", scales.reshape(-1)),
         ),
