@@ -39,7 +39,7 @@ const int32_t mw_layer_03_pool_in_axes[3] = {
 
 /* scores: weights */
 const int8_t mw_layer_04_scores_weights[12] = {
-  -4, 0, -3, 1, -2, 2, -1, 3, 4, -4, -3, -2
+  -4, -3, -2, -1, 0, 1, 2, 3, 4, -4, -3, -2
 };
 
 /* scores: bias */

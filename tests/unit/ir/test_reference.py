@@ -192,10 +192,11 @@ def unary(function: Callable[[float], float]) -> Callable[[Node, list[np.ndarray
 
 def softmax(node: Node, args: list[np.ndarray]) -> Callable[[Index], Any]:
     """One output of softmax; s8 within one step."""
-    kind, attrs = node.src[0].type, node.attrs
+    kind = node.src[0].type
+    attrs: Any = node.attrs
 
     def cell(at: Index) -> Any:
-        row = [kind.scale * attrs.beta * v for v in args[0][at[:-1]].tolist()]  # type: ignore[attr-defined]
+        row = [kind.scale * attrs.beta * v for v in args[0][at[:-1]].tolist()]
         sizes = [math.exp(v - max(row)) for v in row]
         share = sizes[at[-1]] / sum(sizes)
         if node.type.dtype.is_float:
