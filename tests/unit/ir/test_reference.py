@@ -110,8 +110,6 @@ def product_result(node: Node, total: Any, channel: int) -> Any:
     assert quant is not None
     scale = quant.scale[channel if quant.axis is not None else 0]
     product = node.src[0].type.scale * scale
-    if node.op is Op.FULLY_CONNECTED and quant.axis is None:
-        product = float(np.float32(node.src[0].type.scale) * np.float32(scale))
     return finish(rescale(total, product / node.type.scale), attrs.clamp, node.type)
 
 
@@ -254,8 +252,7 @@ def clamp(node: Node, args: list[np.ndarray]) -> Callable[[Index], Any]:
         value = args[0][at].item()
         if out.dtype.is_float:
             return min(max(value, attrs.bounds[0]), attrs.bounds[1])
-        ratio = float(np.float32(kind.scale) / np.float32(out.scale))
-        return finish(rescale(value - kind.zero_point, ratio), attrs.bounds, out)
+        return finish(rescale(value - kind.zero_point, kind.scale / out.scale), attrs.bounds, out)
 
     return cell
 
