@@ -73,7 +73,11 @@ def _show(value: Any, data: bool) -> str:
 
 
 def _array(dtype: str, shape: tuple[int, ...], packed: str) -> np.ndarray:
-    raw = zlib.decompress(base64.b64decode(packed))
+    wanted = math.prod(shape) * np.dtype(dtype).itemsize
+    # No more than the shape says is unpacked: a hostile file cannot ask for all memory.
+    raw = zlib.decompressobj().decompress(base64.b64decode(packed), wanted + 1)
+    if len(raw) != wanted:
+        raise ValueError(f"array of {list(shape)} {dtype} holds {len(raw)} bytes; {wanted} wanted")
     little = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(shape)
     value = little.astype(np.dtype(dtype))
     value.setflags(write=False)

@@ -36,8 +36,7 @@ def _run_clamp(attrs: ClampAttrs, out: Type, ins: Types, args: Arrays) -> np.nda
     x = args[0]
     if out.dtype.is_float:
         return clip(x, attrs.bounds, out)
-    # TFLite divides the scales in float32 here.
-    factor = fx.quantize_multiplier(float(np.float32(ins[0].scale) / np.float32(out.scale)))
+    factor = fx.quantize_multiplier(ins[0].scale / out.scale)
     moved = x.astype(np.int64) - ins[0].zero_point
     scaled = fx.multiply_by_quantized_multiplier(moved, *factor)
     return clip(scaled + out.zero_point, attrs.bounds, out)

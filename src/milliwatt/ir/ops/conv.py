@@ -107,11 +107,7 @@ def _windows(x: np.ndarray, attrs: Conv2d, kernel: tuple[int, int], fill: int) -
 def multipliers(x: Type, weight: Type, out: Type) -> tuple[np.ndarray, np.ndarray]:
     """Multiplier and shift per output channel (or one of each): s_x * s_w / s_out."""
     assert weight.quant is not None
-    if weight.quant.axis is None and len(weight.shape) == 2:
-        # fully_connected per tensor: TFLite multiplies the two scales in float32.
-        scales = np.array([np.float32(x.scale) * np.float32(weight.scale)], np.float64)
-    else:
-        scales = np.float64(x.scale) * weight.quant.scales.astype(np.float64)
+    scales = np.float64(x.scale) * weight.quant.scales.astype(np.float64)
     return fx.quantize_multipliers(scales / np.float64(out.scale))
 
 
