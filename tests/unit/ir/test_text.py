@@ -137,6 +137,7 @@ def test_mutilated_text_is_refused_or_legal() -> None:
 def test_an_array_cannot_unpack_to_more_than_its_shape_says() -> None:
     """A few hundred bytes of zlib can hold gigabytes of zeros."""
     bomb = base64.b64encode(zlib.compress(bytes(50_000_000))).decode()
-    text = f'graph g\n  c = constant() {{value=array("int8", (4,), "{bomb}")}} : s8[4]\n  return c\n'
+    value = f'array("int8", (4,), "{bomb}")'
+    text = f"graph g\n  c = constant() {{value={value}}} : s8[4]\n  return c\n"
     with pytest.raises(InvalidGraph, match=r"line 2 does not parse: .* 4 wanted"):
         parse_graph(text)

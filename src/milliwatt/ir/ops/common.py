@@ -77,7 +77,8 @@ def clip(values: np.ndarray, clamp: Clamp, out: Type) -> np.ndarray:
         return reals.astype(np.float32)
     low, high = clamp_range(clamp, out)
     # The reference applies max first, then min: with crossed bounds `high` wins, as np.clip does.
-    integers: np.ndarray = np.minimum(np.maximum(values, low), high)
+    # Bounds may lie outside the type, so the comparison is in 64 bits.
+    integers: np.ndarray = np.minimum(np.maximum(values.astype(np.int64), low), high)
     return integers.astype(out.dtype.numpy)
 
 
