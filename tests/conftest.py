@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -15,3 +16,21 @@ hypothesis.settings.load_profile("fixed")
 def pytest_configure(config: pytest.Config) -> None:
     """Keep compiled objects beside pytest's cache: warm in the next run, not in the user's home."""
     os.environ.setdefault("MILLIWATT_CACHE", str(config.rootpath / ".pytest_cache" / "milliwatt"))
+
+
+# What `make check` leaves to `make test`: long, and seldom the first to fail.
+SLOW = (
+    "conformance/",
+    "unit/formats/test_layout.py::test_random_networks",
+    "unit/zoo/test_digits.py",
+    "property/test_passes.py::test_passes_keep_meaning_on_models",
+    "property/test_memory.py::test_models",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of SLOW."""
+    here = Path(__file__).parent.name
+    for item in items:
+        if item.nodeid.removeprefix(f"{here}/").startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
