@@ -2,7 +2,9 @@
 
 Emulation: the same model on `cortex-m4` (no wait states) and on `nucleo-l4r5zi` (flash and cache
 model), per-layer cycles on; the best of three runs. Waiting: the whole command `mw run`, from file
-to printed result, with a cold cache of compiled kernels and then a warm one.
+to printed result, with a cold cache of compiled kernels and then a warm one. Both are wall-clock
+times: `load` is what else the machine did (1-minute average, in runnable processes); trust only
+rows where it is near 0.
 """
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ from bench.common import arguments, inputs, path, write_csv
 
 BOARDS = ("cortex-m4", "nucleo-l4r5zi", "rv32imc")
 REPEATS = 3
+
+
+def load() -> float | str:
+    """The machine's load average over the last minute; empty where the system keeps none."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else ""
 
 
 def emulation(models: Path, key: str, board: str) -> dict[str, object]:
@@ -44,6 +51,7 @@ def emulation(models: Path, key: str, board: str) -> dict[str, object]:
         "instructions": instructions,
         "seconds": round(best, 4),
         "mips": round(instructions / best / 1e6, 1),
+        "load": load(),
     }
 
 
@@ -69,6 +77,7 @@ def command(models: Path, key: str, board: str) -> list[dict[str, object]]:
                     "instructions": "",
                     "seconds": round(seconds, 2),
                     "mips": "",
+                    "load": load(),
                 }
             )
     return rows
@@ -84,7 +93,7 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['what']:20} {row['model']:4} {row['board']:14} {row['seconds']:>8} s "
-            f"{row['mips']:>7} MIPS"
+            f"{row['mips']:>7} MIPS, load {row['load']}"
         )
     write_csv("speed", rows)
 
