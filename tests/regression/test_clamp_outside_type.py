@@ -1,4 +1,4 @@
-"""A fused clamp whose quantized low bound lies above int8: the pools compare int8 values with it."""
+"""A fused clamp whose quantized low bound lies above int8: pools compare int8 values with it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-/* The four memory functions a freestanding C compiler may call on its own (C99 7.21, GCC manual 2.1).
+/* The memory functions a freestanding C compiler may call on its own (C99 7.21, GCC manual 2.1).
  *
- * Words where both pointers are aligned alike, bytes else. Built with -fno-builtin, so that no loop here
- * is turned into a call of itself. */
+ * Words where both pointers are aligned alike, bytes else. Built with -fno-builtin, so that no loop
+ * here is turned into a call of itself. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,8 +15,8 @@ static int alike(const void *a, const void *b) {
   return (((uintptr_t)a ^ (uintptr_t)b) & (WORD - 1u)) == 0u;
 }
 
-/* Copy upwards. Each word is read before anything at or above it is written, so `to` may lie below `from`
- * in the same object. */
+/* Copy upwards. Each word is read before anything at or above it is written, so `to` may lie below
+ * `from` in the same object. */
 static void copy_up(uint8_t *to, const uint8_t *from, size_t nbytes) {
   if (alike(to, from)) {
     for (; nbytes > 0u && ((uintptr_t)to & (WORD - 1u)) != 0u; --nbytes) {

@@ -1,7 +1,7 @@
 /* Start of a Cortex-M image: vector table, reset handler, C memory set-up.
  *
- * Symbols mw_stack_top, mw_data_* and mw_bss_* come from link.ld.in. Clocks are left as the chip resets
- * them: raising them is the application's job and does not change cycle counts. */
+ * Symbols mw_stack_top, mw_data_* and mw_bss_* come from link.ld.in. Clocks are left as the chip
+ * resets them: raising them is the application's job and does not change cycle counts. */
 #include <stdint.h>
 
 extern uint32_t mw_stack_top[];
@@ -17,7 +17,7 @@ typedef union {
   const void *stack;
 } mw_vector;
 
-/* Armv7-M Architecture Reference Manual, B1.5.3: initial stack pointer, reset, then 14 exceptions. */
+/* Armv7-M Architecture Reference Manual, B1.5.3: initial stack pointer, reset, 14 exceptions. */
 extern const mw_vector mw_vectors[16];
 __attribute__((section(".vectors"), used)) const mw_vector mw_vectors[16] = {
     {.stack = mw_stack_top},          {.handler = Reset_Handler},
@@ -38,7 +38,7 @@ void mw_default_handler(void) {
 
 void Reset_Handler(void) {
 #if defined(__ARM_FP)
-  /* Full access to coprocessors 10 and 11 (CPACR, B3.2.20), before any floating-point instruction. */
+  /* Full access to coprocessors 10 and 11 (CPACR, B3.2.20), before any floating-point code. */
   *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20;
   __asm__ volatile("dsb\n\tisb" ::: "memory");
 #endif
