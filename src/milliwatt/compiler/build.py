@@ -6,29 +6,50 @@ from milliwatt.compiler.board import Board
 from milliwatt.compiler.emit import emit
 from milliwatt.compiler.firmware import Firmware, Layer, Port
 from milliwatt.compiler.program import Program, compile_graph
-from milliwatt.compiler.toolchain import compile_firmware, verify_fits
+from milliwatt.compiler.toolchain import STACK_BYTES, compile_firmware, verify_fits
+from milliwatt.errors import DoesNotFit
 from milliwatt.ir.graph import Graph
 from milliwatt.ir.ops import Op
 
 
 def build(
-    graph: Graph, board: Board, *, toolchain: str = "zig", optimize: str = "speed"
+    graph: Graph,
+    board: Board,
+    *,
+    toolchain: str = "zig",
+    optimize: str = "speed",
+    stack_bytes: int = STACK_BYTES,
 ) -> Firmware:
     """Compile `graph` to firmware for `board`.
 
-    Args: toolchain: "zig" or "gcc". optimize: "speed" or "flash".
+    Args: toolchain: "zig" or "gcc". optimize: "speed" or "flash". stack_bytes: RAM kept for the
+    stack, a multiple of 8.
     Raises: InvalidGraph, UnsupportedOp naming a node; DoesNotFit saying what is missing in which
     memory and the three largest tensors; ToolMissing without the compiler.
     """
-    return link(compile_graph(graph), board, toolchain=toolchain, optimize=optimize)
+    return link(
+        compile_graph(graph),
+        board,
+        toolchain=toolchain,
+        optimize=optimize,
+        stack_bytes=stack_bytes,
+    )
 
 
 def link(
-    program: Program, board: Board, *, toolchain: str = "zig", optimize: str = "speed"
+    program: Program,
+    board: Board,
+    *,
+    toolchain: str = "zig",
+    optimize: str = "speed",
+    stack_bytes: int = STACK_BYTES,
 ) -> Firmware:
     """Emit C for `program`, compile and link it for `board`; errors as in `build`."""
+    _check_size(program, board)
     sources = emit(program)
-    linked = compile_firmware(sources, board, toolchain=toolchain, optimize=optimize)
+    linked = compile_firmware(
+        sources, board, toolchain=toolchain, optimize=optimize, stack_bytes=stack_bytes
+    )
     verify_fits(linked, board, largest=largest_tensors(program))
     weights = sum(step.weight_bytes for step in program.steps)
     plan = program.plan
@@ -59,6 +80,21 @@ def link(
         weight_bytes=weights,
         static_ram_bytes=linked.static_ram_bytes,
     )
+
+
+def _check_size(program: Program, board: Board) -> None:
+    """Raise DoesNotFit before anything is compiled where constants or arena alone are too large."""
+    constants = sum(step.weight_bytes for step in program.steps)
+    for memory, needed, available in (
+        ("flash", constants, board.flash_bytes),
+        ("RAM", program.arena_bytes, board.ram_bytes),
+    ):
+        if available and needed > available:
+            what = "constants" if memory == "flash" else "arena"
+            raise DoesNotFit(
+                f"{board.name}: {needed - available:,} bytes of {memory} are missing "
+                f"({what} {needed:,} of {available:,}); {largest_tensors(program)}"
+            )
 
 
 def largest_tensors(program: Program, count: int = 3) -> str:

@@ -30,7 +30,7 @@ def emit(program: Program) -> dict[str, str]:
         "mw_weights.h": _weights_header(program),
         "mw_weights.c": _weights(program),
         "main.c": _MAIN,
-        **kernel_sources(tuple(sorted(files))),
+        **kernel_sources(("mw.h", *sorted(files))),
     }
 
 

@@ -63,6 +63,12 @@ def compile_graph(graph: Graph, on_pass: Callable[[str, Graph], None] | None = N
 
     Raises: InvalidGraph if the graph breaks a rule; UnsupportedOp naming the node without a kernel.
     """
+    if graph.updates:
+        state = graph.updates[0][0]
+        raise UnsupportedOp(
+            f"{state.name} ({state.op}): the graph keeps state between runs; "
+            "a graph without updates wanted"
+        )
     lowered = verify(run_passes(verify(graph), on_pass))
     for node in lowered.outputs:
         if root(node).is_constant:

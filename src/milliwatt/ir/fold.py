@@ -32,12 +32,18 @@ WEIGHT_AXIS = {Op.CONV2D: 0, Op.DEPTHWISE_CONV2D: 3, Op.FULLY_CONNECTED: 0}
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """Replace every node whose operands are all constants by its value (exact)."""
+    """Replace nodes whose operands are all constants by their values (exact).
+
+    A value more than four times its operands' size is left to be computed on the device.
+    """
 
     def rule(node: Node) -> Node | None:
         if not node.src or not all(s.is_constant for s in node.src):
             return None
         types = [s.type for s in node.src]
+        # A broadcast or a pad that grows the constants would cost more flash than it saves time.
+        if node.type.nbytes > 4 * sum(t.nbytes for t in types) + 1024:
+            return None
         value = OPS[node.op].reference(node.attrs, node.type, types, [s.value for s in node.src])
         return constant(value, node.name, node.type.quant)
 

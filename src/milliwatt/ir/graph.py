@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from milliwatt.errors import InvalidGraph, UnsupportedOp
 from milliwatt.ir.attrs import Attrs, Constant, Input
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType, Quant, Type
+
+MAX_BYTES = 1 << 28
+"""Largest value a graph may hold: far above any microcontroller, far below a computer's memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,11 @@ class Node:
             inferred = row.infer(self.attrs, [s.type for s in self.src])
         except (InvalidGraph, UnsupportedOp) as error:
             raise type(error)(f"{self.name} ({self.op}): {error}") from None
+        if inferred.nbytes > MAX_BYTES:
+            raise InvalidGraph(
+                f"{self.name} ({self.op}): {inferred.short} takes {inferred.nbytes:,} bytes; "
+                f"at most {MAX_BYTES:,} wanted"
+            )
         object.__setattr__(self, "type", inferred)
 
     @property
@@ -72,6 +81,10 @@ class Graph:
     outputs: tuple[Node, ...]
     updates: tuple[tuple[Node, Node], ...] = ()
     name: str = "model"
+
+    def __post_init__(self) -> None:
+        # The name ends up in file names, C comments and the text form.
+        object.__setattr__(self, "name", _safe_name(self.name))
 
     def nodes(self) -> Iterator[Node]:
         """Every node reachable from the outputs, inputs first, each after its operands.
@@ -125,6 +138,11 @@ class Graph:
         from milliwatt.ir.text import print_graph
 
         return print_graph(self)
+
+
+def _safe_name(name: str) -> str:
+    """`name` in letters, digits, dot, dash and underscore, at most 64 of them."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:64] or "model"
 
 
 def constant(value: np.ndarray, name: str, quant: Quant | None = None) -> Node:

@@ -114,6 +114,50 @@ def _read(expression: ast.expr) -> Any:
     raise InvalidGraph(f"text form: {ast.unparse(expression)!r} is not an attribute value")
 
 
+def _whole(value: Any) -> bool:
+    """An integer that C's int32_t holds, or nested tuples of them."""
+    if isinstance(value, tuple):
+        return all(_whole(v) for v in value)
+    return type(value) is int and abs(value) < 2**31
+
+
+# What a field of each declared type may hold. Types not listed are made by calls that check.
+_HOLDS = {
+    "int": lambda v: type(v) is int and _whole(v),
+    "bool": lambda v: type(v) is bool,
+    "float": lambda v: type(v) in (int, float) and math.isfinite(v),
+    "float | None": lambda v: v is None or (type(v) in (int, float) and math.isfinite(v)),
+    "Clamp": lambda v: (
+        isinstance(v, tuple)
+        and len(v) == 2
+        and all(type(b) in (int, float) and not math.isnan(b) for b in v)
+    ),
+    "tuple[int, int]": lambda v: isinstance(v, tuple) and len(v) == 2 and _whole(v),
+    "tuple[int, int, int, int]": lambda v: isinstance(v, tuple) and len(v) == 4 and _whole(v),
+    "tuple[int, ...]": lambda v: isinstance(v, tuple) and _whole(v),
+    "tuple[tuple[int, int], ...]": lambda v: (
+        isinstance(v, tuple) and all(isinstance(p, tuple) and len(p) == 2 for p in v) and _whole(v)
+    ),
+    "DType": lambda v: isinstance(v, DType),
+    "Type": lambda v: isinstance(v, Type) and _whole(v.shape),
+    "Quant": lambda v: isinstance(v, Quant),
+    "Quant | None": lambda v: v is None or isinstance(v, Quant),
+    "np.ndarray": lambda v: isinstance(v, np.ndarray),
+    "Conv2d": lambda v: isinstance(v, Conv2d),
+    "Elementwise": lambda v: isinstance(v, Elementwise),
+}
+
+
+def _check(attrs: Attrs) -> None:
+    """Raise ValueError where a field read from text does not hold what it declares."""
+    for field in fields(attrs):
+        value = getattr(attrs, field.name)
+        if not _HOLDS[str(field.type)](value):
+            raise ValueError(f"{field.name} is {value!r}; {field.type} wanted")
+        if isinstance(value, Conv2d | Elementwise):
+            _check(value)
+
+
 _LINE = re.compile(r"  (\S+) = (\w+)\((.*?)\) \{(.*)\} : \S+")
 
 
@@ -135,7 +179,16 @@ def parse_graph(text: str) -> Graph:
             else:
                 node = _parse_node(line, nodes)
                 nodes[node.name] = node
-        except (KeyError, ValueError, TypeError, SyntaxError, zlib.error) as error:
+        except (
+            KeyError,
+            ValueError,
+            TypeError,
+            SyntaxError,
+            OverflowError,
+            RecursionError,
+            MemoryError,
+            zlib.error,
+        ) as error:
             raise InvalidGraph(f"text form: line {number} does not parse: {error}") from None
     inputs = tuple(n for n in nodes.values() if n.op is Op.INPUT)
     return Graph(inputs, outputs, tuple(updates), lines[0][6:])
@@ -150,5 +203,6 @@ def _parse_node(line: str, nodes: dict[str, Node]) -> Node:
     call = ast.parse(f"attrs({listed})", mode="eval").body
     assert isinstance(call, ast.Call)
     attrs = OPS[op].attrs(**{str(k.arg): _read(k.value) for k in call.keywords})
+    _check(attrs)
     src = tuple(nodes[o] for o in operands.split(", ") if o)
     return Node(op, src, attrs, name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import numpy as np
+
 from milliwatt.errors import InvalidGraph
 from milliwatt.ir.attrs import Constant
 from milliwatt.ir.graph import Graph, Node
@@ -39,8 +41,8 @@ def _problems(graph: Graph) -> Iterator[str]:
         inferred = OPS[node.op].infer(node.attrs, [s.type for s in node.src])
         if inferred != node.type:
             yield f"{where}: type is {node.type}; {inferred} inferred"
-        if isinstance(node.attrs, Constant) and node.attrs.value.flags.writeable:
-            yield f"{where}: the constant can be written to; read-only wanted"
+        if isinstance(node.attrs, Constant):
+            yield from _constant_problems(node.attrs.value, where)
         if node.op in _MATRIX_OPS:
             yield from _bias_problems(node, where)
     for node in graph.inputs:
@@ -51,6 +53,13 @@ def _problems(graph: Graph) -> Iterator[str]:
             yield f"{state.name}: updated, but not an input"
         if state.type != new.type:
             yield f"{state.name}: state is {state.type}, its update {new.type}; one type wanted"
+
+
+def _constant_problems(value: np.ndarray, where: str) -> Iterator[str]:
+    if value.flags.writeable:
+        yield f"{where}: the constant can be written to; read-only wanted"
+    if not np.isfinite(value).all():
+        yield f"{where}: the constant holds NaN or infinity; finite numbers wanted"
 
 
 def _bias_problems(node: Node, where: str) -> Iterator[str]:

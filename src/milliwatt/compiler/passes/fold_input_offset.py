@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from milliwatt.ir.attrs import Conv2d, FullyConnected
+from milliwatt.ir.fold import WEIGHT_AXIS
 from milliwatt.ir.graph import Graph, Node, constant
-from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.conv import fold_offset
 from milliwatt.ir.types import DType
-
-_CHANNEL_AXIS = {Op.CONV2D: 0, Op.DEPTHWISE_CONV2D: 3, Op.FULLY_CONNECTED: 0}
 
 
 def fold_input_offset(graph: Graph) -> Graph:
@@ -24,7 +22,7 @@ def fold_input_offset(graph: Graph) -> Graph:
 
 
 def _rule(node: Node) -> Node | None:
-    axis = _CHANNEL_AXIS.get(node.op)
+    axis = WEIGHT_AXIS.get(node.op)
     if axis is None or node.type.dtype is not DType.S8:
         return None
     attrs = node.attrs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,13 +60,12 @@ def clamp_range(clamp: Clamp, out: Type) -> tuple[int, int]:
     low, high = out.dtype.limits
 
     def quantized(bound: float) -> int:
-        return out.zero_point + fx.round_half_away(float(np.float32(bound) / np.float32(out.scale)))
+        with np.errstate(over="ignore"):
+            steps = float(np.float32(bound) / np.float32(out.scale))
+        whole = out.zero_point + fx.round_half_away(min(max(steps, -(2.0**31)), 2.0**31))
+        return min(max(whole, low), high)
 
-    if clamp[0] > -math.inf:
-        low = max(low, quantized(clamp[0]))
-    if clamp[1] < math.inf:
-        high = min(high, quantized(clamp[1]))
-    return low, high
+    return quantized(clamp[0]), quantized(clamp[1])
 
 
 def clip(values: np.ndarray, clamp: Clamp, out: Type) -> np.ndarray:
@@ -77,8 +75,7 @@ def clip(values: np.ndarray, clamp: Clamp, out: Type) -> np.ndarray:
         return reals.astype(np.float32)
     low, high = clamp_range(clamp, out)
     # The reference applies max first, then min: with crossed bounds `high` wins, as np.clip does.
-    # Bounds may lie outside the type, so the comparison is in 64 bits.
-    integers: np.ndarray = np.minimum(np.maximum(values.astype(np.int64), low), high)
+    integers: np.ndarray = np.minimum(np.maximum(values, low), high)
     return integers.astype(out.dtype.numpy)
 
 

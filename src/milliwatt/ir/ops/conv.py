@@ -14,6 +14,9 @@ from milliwatt.ir.ops.common import clip, result, want, want_dtype, want_quant
 from milliwatt.ir.ops.table import Op, OpDef
 from milliwatt.ir.types import DType, Type
 
+# The reference holds windows and padded inputs in memory; real networks need a few million.
+MAX_ELEMENTS = 1 << 27
+
 Arrays = Sequence[np.ndarray]
 Types = Sequence[Type]
 
@@ -50,10 +53,23 @@ def _conv_shape(attrs: Conv2d, x: Type, kernel: tuple[int, int], channels: int) 
     want(min(attrs.dilation) >= 1, f"dilation is {list(attrs.dilation)}; 1 or more wanted")
     want(min(attrs.padding) >= 0, f"padding is {list(attrs.padding)}; 0 or more wanted")
     top, bottom, left, right = attrs.padding
+    want_padded_size(x, attrs.padding)
     height = out_size(x.shape[1], kernel[0], attrs.stride[0], attrs.dilation[0], top, bottom)
     width = out_size(x.shape[2], kernel[1], attrs.stride[1], attrs.dilation[1], left, right)
     want(height >= 1 and width >= 1, f"kernel {list(kernel)} is larger than the input {x.short}")
+    window = kernel[0] * kernel[1] * x.shape[3]
+    want(
+        x.shape[0] * height * width * window <= MAX_ELEMENTS,
+        f"{x.shape[0] * height * width} windows of {window}; {MAX_ELEMENTS} elements in all wanted",
+    )
     return (x.shape[0], height, width, channels)
+
+
+def want_padded_size(x: Type, padding: tuple[int, int, int, int]) -> None:
+    """Raise InvalidGraph where the padded input is beyond any microcontroller."""
+    top, bottom, left, right = padding
+    padded = x.shape[0] * (x.shape[1] + top + bottom) * (x.shape[2] + left + right) * x.shape[3]
+    want(padded <= MAX_ELEMENTS, f"padded input of {padded} elements; {MAX_ELEMENTS} wanted")
 
 
 def _infer_conv2d(attrs: Conv2d, ins: Types) -> Type:

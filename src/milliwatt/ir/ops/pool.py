@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from milliwatt.ir import fixedpoint as fx
 from milliwatt.ir.attrs import NO_CLAMP, Mean, Pool2d
 from milliwatt.ir.ops.common import clip, result, want, want_dtype, want_quant
-from milliwatt.ir.ops.conv import out_size
+from milliwatt.ir.ops.conv import out_size, want_padded_size
 from milliwatt.ir.ops.table import Op, OpDef
 from milliwatt.ir.types import DType, Type
 
@@ -28,6 +28,7 @@ def _infer_pool(attrs: Pool2d, ins: Types) -> Type:
     want(min(attrs.stride) >= 1, f"stride is {list(attrs.stride)}; 1 or more wanted")
     want(min(attrs.padding) >= 0, f"padding is {list(attrs.padding)}; 0 or more wanted")
     top, bottom, left, right = attrs.padding
+    want_padded_size(x, attrs.padding)
     # A window of padding alone has no maximum and no mean.
     want(
         max(top, bottom) < attrs.kernel[0], f"padding {top},{bottom} is not below the kernel height"
