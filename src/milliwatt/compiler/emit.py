@@ -98,71 +98,46 @@ def _guard(macro: str, lines: list[str]) -> str:
     return "\n".join([f"#ifndef {macro}", f"#define {macro}", "", *lines, "", "#endif", ""])
 
 
-def _ports(program: Program) -> list[tuple[str, str, Node, int]]:
-    """(kind, C name, node, offset) of every input and output."""
+def _ports(program: Program) -> list[tuple[str, Node, int]]:
+    """(C name, node, offset) of every input and output; names say which of the two they are."""
     graph, plan = program.graph, program.plan
-    inputs = identifiers(n.name for n in graph.inputs)
-    outputs = identifiers(n.name for n in graph.outputs)
-    return [
-        *(("input", i, n, plan.offset(n)) for i, n in zip(inputs, graph.inputs, strict=True)),
-        *(("output", i, n, plan.offset(n)) for i, n in zip(outputs, graph.outputs, strict=True)),
+    ports = [("input", n) for n in graph.inputs] + [("output", n) for n in graph.outputs]
+    idents = identifiers(n.name for _, n in ports)
+    names = [f"{kind}_{i}" for (kind, _), i in zip(ports, idents, strict=True)]
+    # `input_1` is clear as it is; `input_input_1` is for networks that also have an input `1`.
+    short = [
+        kind + ("_" + rest if (rest := i.removeprefix(kind).strip("_")) else "")
+        for (kind, _), i in zip(ports, idents, strict=True)
     ]
+    names = short if len(set(short)) == len(short) else names
+    return [(c, n, plan.offset(n)) for c, (_, n) in zip(names, ports, strict=True)]
 
 
 def _port_comment(kind: Type) -> str:
     if kind.quant is None:
         return kind.short
-    return f"{kind.short}, real = {kind.scale!r} * (q - {kind.zero_point})"
+    shift = f"q - {kind.zero_point}" if kind.zero_point >= 0 else f"q + {-kind.zero_point}"
+    return f"{kind.short}, real = {kind.scale!r} * ({shift})"
+
+
+def _port_macros(name: str, kind: Type) -> list[str]:
+    """Element count and, for integers, scale and zero point of one input or output."""
+    prefix = f"MW_{name.upper()}"
+    lines = [f"#define {prefix}_COUNT {kind.size}"]
+    if kind.quant is not None:
+        lines.append(f"#define {prefix}_SCALE {c_literal(kind.scale, DType.F32)}")
+        lines.append(f"#define {prefix}_ZERO_POINT ({kind.zero_point})")
+    return lines
 
 
 def _header(program: Program) -> str:
-    fields = [
-        f"  {C_TYPES[node.type.dtype]} *{kind}_{name}; /* {_port_comment(node.type)} */"
-        for kind, name, node, _ in _ports(program)
-    ]
-    return _guard(
-        "MW_MODEL_H",
-        [
-            f"/* {_plain(program.graph.name)}, compiled by milliwatt.",
-            " *",
-            (
-                " * The caller owns the arena: MW_MODEL_ARENA_BYTES bytes, aligned to 8. "
-                "Fill the inputs before"
-            ),
-            " * every mw_model_run; a run may overwrite them. Outputs stay until the next run. */",
-            "#include <stddef.h>",
-            "#include <stdint.h>",
-            "",
-            f"#define MW_MODEL_ARENA_BYTES {program.arena_bytes}",
-            "",
-            "/* A check at compile time, for C99 and later. */",
-            "#define MW_STATIC_ASSERT(condition, name) typedef char name[(condition) ? 1 : -1]",
-            "",
-            "typedef enum { MW_OK = 0, MW_BAD_ARENA = 1, MW_NOT_READY = 2 } mw_status;",
-            "",
-            "typedef struct {",
-            "  uint8_t *arena;",
-            *fields,
-            "} mw_model;",
-            "",
-            "#ifdef __cplusplus",
-            'extern "C" {',
-            "#endif",
-            "",
-            "/* Give the model its memory and set the input and output pointers. */",
-            "mw_status mw_model_init(mw_model *model, void *arena, size_t arena_bytes);",
-            "",
-            "/* One inference. */",
-            "mw_status mw_model_run(mw_model *model);",
-            "",
-            "/* A status in words. */",
-            "const char *mw_model_status_text(mw_status status);",
-            "",
-            "#ifdef __cplusplus",
-            "}",
-            "#endif",
-        ],
-    )
+    ports = _ports(program)
+    fields = [f"  {C_TYPES[n.type.dtype]} *{c}; /* {_port_comment(n.type)} */" for c, n, _ in ports]
+    macros = [line for c, n, _ in ports for line in _port_macros(c, n.type)]
+    text = _HEADER.replace("@NAME@", _plain(program.graph.name))
+    text = text.replace("@ARENA_BYTES@", str(program.arena_bytes))
+    text = text.replace("@MACROS@", "\n".join(macros)).replace("@FIELDS@", "\n".join(fields))
+    return _guard("MW_MODEL_H", [text])
 
 
 def _model(program: Program) -> str:
@@ -221,13 +196,52 @@ def _operand(step: Step, index: int, names: dict[Node, str]) -> str:
 
 def _entry_points(program: Program) -> str:
     ports = "".join(
-        f"  model->{kind}_{name} = "
-        f"({C_TYPES[node.type.dtype]} *)(void *)(model->arena + {offset});\n"
-        for kind, name, node, offset in _ports(program)
+        f"  model->{name} = ({C_TYPES[node.type.dtype]} *)(void *)(model->arena + {offset});\n"
+        for name, node, offset in _ports(program)
     )
     calls = "".join(f"  {step.symbol}(model->arena);\n" for step in program.steps)
     return _ENTRY.replace("@PORTS@", ports).replace("@CALLS@", calls)
 
+
+_HEADER = """\
+/* @NAME@, compiled by milliwatt.
+ *
+ * The caller owns the arena: MW_MODEL_ARENA_BYTES bytes, aligned to 8. Fill the inputs before every
+ * mw_model_run; a run may overwrite them. Outputs stay until the next run. */
+#include <stddef.h>
+#include <stdint.h>
+
+#define MW_MODEL_ARENA_BYTES @ARENA_BYTES@
+
+/* Elements of each input and output; an integer q stands for SCALE * (q - ZERO_POINT). */
+@MACROS@
+
+/* A check at compile time, for C99 and later. */
+#define MW_STATIC_ASSERT(condition, name) typedef char name[(condition) ? 1 : -1]
+
+typedef enum { MW_OK = 0, MW_BAD_ARENA = 1, MW_NOT_READY = 2 } mw_status;
+
+typedef struct {
+  uint8_t *arena;
+@FIELDS@
+} mw_model;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Give the model its memory and set the input and output pointers. */
+mw_status mw_model_init(mw_model *model, void *arena, size_t arena_bytes);
+
+/* One inference. */
+mw_status mw_model_run(mw_model *model);
+
+/* A status in words. */
+const char *mw_model_status_text(mw_status status);
+
+#ifdef __cplusplus
+}
+#endif"""
 
 _LAYER_MACRO = """\
 /* One function a layer, never inlined: profilers and fault reports tell layers apart by symbol. */
@@ -275,7 +289,8 @@ const char *mw_model_status_text(mw_status status)
 """
 
 _MAIN = """\
-/* An example program around the model; replace it with yours. */
+/* An example program around the model; replace it with yours. The emulator calls the two
+ * mw_firmware functions instead of main. */
 #include "mw_model.h"
 
 /* 64-bit elements align the arena on every compiler. */

@@ -1,4 +1,5 @@
-/* An example program around the model; replace it with yours. */
+/* An example program around the model; replace it with yours. The emulator calls the two
+ * mw_firmware functions instead of main. */
 #include "mw_model.h"
 
 /* 64-bit elements align the arena on every compiler. */

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from milliwatt.compiler.emit import c_literal, emit
 from milliwatt.compiler.program import compile_graph, identifiers
 from milliwatt.errors import UnsupportedOp
-from milliwatt.ir.attrs import RELU, Attrs, ClampAttrs, FullyConnected, Quantize, Reshape
+from milliwatt.ir.attrs import (
+    RELU,
+    Attrs,
+    ClampAttrs,
+    Elementwise,
+    FullyConnected,
+    Quantize,
+    Reshape,
+)
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
@@ -97,3 +105,22 @@ def test_node_names_cannot_collide_with_names_of_the_library() -> None:
         defined = re.findall(r"^(?:MW_LAYER void|static const \w+) (\w+)", text, re.MULTILINE)
         assert len(defined) == 2
         assert all(d.startswith("mw_layer_00_") for d in defined)
+
+
+def test_inputs_and_outputs_have_names_and_numbers() -> None:
+    x = graph_input((1, 4), DType.S8, "input_1", IN)
+    other = graph_input((1, 4), DType.S8, "x", IN)
+    total = Node(Op.ADD, (x, other), Elementwise(quant=IN), "output")
+    text = emit(compile_graph(Graph((x, other), (total,))))["mw_model.h"]
+    assert re.findall(r"\bint8_t \*(\w+);", text) == ["input_1", "input_x", "output"]
+    assert "#define MW_INPUT_X_COUNT 4\n" in text
+    assert "#define MW_OUTPUT_SCALE 0.05000000074505806f\n" in text
+    assert "#define MW_OUTPUT_ZERO_POINT (-11)\n" in text
+
+
+def test_names_that_would_collide_are_told_apart() -> None:
+    x = graph_input((1, 4), DType.S8, "x", IN)
+    other = graph_input((1, 4), DType.S8, "input_x", IN)
+    total = Node(Op.ADD, (x, other), Elementwise(quant=IN), "y")
+    text = emit(compile_graph(Graph((x, other), (total,))))["mw_model.h"]
+    assert re.findall(r"\bint8_t \*(\w+);", text) == ["input_x", "input_input_x", "output_y"]
