@@ -114,7 +114,7 @@ def test_inputs_and_outputs_have_names_and_numbers() -> None:
     text = emit(compile_graph(Graph((x, other), (total,))))["mw_model.h"]
     assert re.findall(r"\bint8_t \*(\w+);", text) == ["input_1", "input_x", "output"]
     assert "#define MW_INPUT_X_COUNT 4\n" in text
-    assert "#define MW_OUTPUT_SCALE 0.05000000074505806f\n" in text
+    assert "#define MW_OUTPUT_SCALE 0.05f\n" in text
     assert "#define MW_OUTPUT_ZERO_POINT (-11)\n" in text
 
 
