@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import shutil
 import subprocess
@@ -11,9 +13,10 @@ import pytest
 import toy
 
 from milliwatt.compiler import toolchain
-from milliwatt.compiler.cache import cache_dir, cached, key
+from milliwatt.compiler.cache import cache_dir, cached, key, workspace
 from milliwatt.compiler.elf import read_elf
-from milliwatt.compiler.toolchain import Linked, compile_firmware, verify_fits
+from milliwatt.compiler.toolchain import Linked, compile_firmware, verify_fits, zig_command
+from milliwatt.emulate import counter
 from milliwatt.emulate.boards import board
 from milliwatt.emulate.machine import run
 from milliwatt.errors import BadData, DoesNotFit, MilliwattError, ToolMissing
@@ -70,6 +73,33 @@ int layer_1(void) {
     assert sizes["numbers"] == (20, "data")
     assert sizes["layer_0"][1] == "text"
     assert "zig cc" in linked.toolchain
+
+
+@pytest.mark.parametrize(
+    ("name", "compiler"),
+    [("cortex-m4", "zig"), ("cortex-m0plus", "gcc"), ("rv32imc", "zig")],
+)
+def test_size_of_binutils_agrees(name: str, compiler: str) -> None:
+    """The stack is writable and takes no flash: text + data of `size` is the flash reported."""
+    from elftools.elf.elffile import ELFFile
+
+    own = '#include "toy.h"\nint32_t three = 3;\nint layer_1(void) { return three - 3; }\n'
+    own = own.replace("int32_t three", "extern int32_t three;\nint32_t three", 1)
+    linked = compile_firmware({**toy.SOURCES, "add_one.c": own}, board(name), toolchain=compiler)
+    elf = ELFFile(io.BytesIO(linked.image))
+    stack = elf.get_section_by_name(".stack")
+    assert (stack["sh_type"], stack["sh_size"]) == ("SHT_NOBITS", 2048)
+    alloc, write, execute = 2, 1, 4
+    assert stack["sh_flags"] & (alloc | write | execute) == alloc | write
+    text = data = 0  # as binutils' size counts: read-only, then writable with bytes in the file
+    for section in elf.iter_sections():
+        if section["sh_flags"] & alloc:
+            if not section["sh_flags"] & write:
+                text += section["sh_size"]
+            elif section["sh_type"] != "SHT_NOBITS":
+                data += section["sh_size"]
+    assert data == linked.data_bytes == 4
+    assert text + data == linked.flash_bytes
 
 
 def test_data_is_copied_and_bss_is_cleared() -> None:
@@ -171,6 +201,84 @@ def test_a_cache_that_cannot_be_written_is_passed_over(
     monkeypatch.setenv("MILLIWATT_CACHE", str(blocker / "below"))
     assert compile_firmware(toy.SOURCES, M4).code_bytes > 0
     assert blocker.read_text() == "not a folder"
+
+
+def test_a_relative_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MILLIWATT_CACHE", "some/cache")
+    assert cache_dir() == tmp_path / "some" / "cache"
+    assert compile_firmware(toy.SOURCES, M4) == compile_firmware(toy.SOURCES, M4)
+    assert any((tmp_path / "some" / "cache" / "objects").iterdir())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MILLIWATT_CACHE", "~/c")
+    assert cache_dir() == tmp_path / "c"
+
+
+def zig_on_a_full_disk(folder: Path, where: str) -> list[str]:
+    """A zig that fails half-way, as on a full disk, if its cache lies below `where`."""
+    program = folder / "zig"
+    program.write_text(
+        "#!/bin/sh\n"
+        'test "$1" = version && exec ' + zig_command()[0] + ' "$@"\n'
+        f'case "$ZIG_LOCAL_CACHE_DIR" in {where}*)\n'
+        '  mkdir -p "$ZIG_LOCAL_CACHE_DIR/tmp"; echo half > "$ZIG_LOCAL_CACHE_DIR/tmp/0123"\n'
+        '  echo "error: unable to build: NoSpaceLeft" >&2; exit 1;;\n'
+        "esac\n"
+        "exec " + zig_command()[0] + ' "$@"\n'
+    )
+    program.chmod(0o755)
+    return [str(program)]
+
+
+def test_a_full_disk_under_the_cache(
+    fresh_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build goes on in the temporary folder and nothing half-written stays in the cache."""
+    command = zig_on_a_full_disk(tmp_path, str(fresh_cache))
+    monkeypatch.setattr(toolchain, "zig_command", lambda: command)
+    assert compile_firmware(toy.SOURCES, M4).code_bytes > 0
+    assert not (fresh_cache / "zig" / "tmp").exists()
+
+
+def test_little_room_under_the_cache(
+    fresh_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where too little is free zig does not try."""
+    monkeypatch.setattr(toolchain, "_ROOM_BYTES", 1 << 62)
+    assert compile_firmware(toy.SOURCES, M4).code_bytes > 0
+    assert list((fresh_cache / "zig").iterdir()) == []
+
+
+def test_a_full_disk_everywhere(
+    fresh_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = zig_on_a_full_disk(tmp_path, "/")
+    monkeypatch.setattr(toolchain, "zig_command", lambda: command)
+    with pytest.raises(MilliwattError, match="no space left to build in; .*TMPDIR") as caught:
+        compile_firmware(toy.SOURCES, M4)
+    assert "MILLIWATT_CACHE, now " + str(fresh_cache) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_a_full_disk_is_explained() -> None:
+    with pytest.raises(PermissionError), workspace():
+        raise PermissionError(errno.EACCES, "no")
+
+
+def test_the_counting_hook_is_kept_by_compiler(
+    fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other flags or another compiler: another file."""
+    load = counter.hooks.__wrapped__
+    load()
+    load()
+    assert len(list((fresh_cache / "objects").iterdir())) == 1
+    monkeypatch.setattr(counter, "_FLAGS", (*counter._FLAGS, "-O1"))
+    load()
+    assert len(list((fresh_cache / "objects").iterdir())) == 2
+    monkeypatch.setattr(counter, "compiler_version", lambda *_: "other 1.0")
+    load()
+    assert len(list((fresh_cache / "objects").iterdir())) == 3
 
 
 def test_a_full_cache_keeps_nothing_half_written(
@@ -286,6 +394,15 @@ def test_an_exact_fit() -> None:
         DoesNotFit, match=r"^nucleo-l4r5zi: 1 bytes of flash are missing \(2,097,153"
     ):
         verify_fits(Linked(b"", "", (), 0x200000 - 7, 4, 4, 0, 2048), M4)
+
+
+def test_the_stack_is_named_where_ram_is_missing() -> None:
+    small = Linked(b"", "", (), 0, 0, 0, 0xA0000 - 2040, 2048)
+    with pytest.raises(
+        DoesNotFit,
+        match=r"8 bytes of RAM are missing \(653,320 bytes \+ 2,048 for the stack, of 655,360\)",
+    ):
+        verify_fits(small, M4)
 
 
 def test_an_image_that_is_no_elf() -> None:

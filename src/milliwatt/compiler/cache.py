@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from milliwatt.errors import MilliwattError
+
 _KEEP = 1000
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What compilers and zig's own cache say on a full disk or a used-up quota.
+_SAYS_FULL = re.compile(r"no ?space ?left|disk ?quota|quota exceeded", re.IGNORECASE)
 
 
 def cache_dir() -> Path:
-    """The per-user cache folder; the environment variable MILLIWATT_CACHE overrides it."""
+    """The per-user cache folder, absolute; the environment variable MILLIWATT_CACHE overrides it.
+
+    Absolute, because compilers run in a folder of their own.
+    """
     override = os.environ.get("MILLIWATT_CACHE")
     if override:
-        return Path(override)
+        return Path(os.path.expanduser(override)).absolute()
     home = Path(os.path.expanduser("~"))
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")
@@ -25,6 +35,29 @@ def cache_dir() -> Path:
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "milliwatt"
     return Path(os.environ.get("XDG_CACHE_HOME", home / ".cache")) / "milliwatt"
+
+
+@contextlib.contextmanager
+def workspace() -> Iterator[Path]:
+    """A temporary folder to build in; where its disk is full, MilliwattError says so in one line.
+
+    It takes what the cache cannot hold, so only a full disk here stops a build.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="milliwatt-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise MilliwattError(
+            f"{tempfile.gettempdir()}: no space left to build in; free some, or set TMPDIR to a "
+            f"folder with room (and MILLIWATT_CACHE, now {cache_dir()}, if it is full too)"
+        ) from None
+
+
+def says_full(text: str) -> bool:
+    """Whether a compiler's messages are about a full disk."""
+    return bool(_SAYS_FULL.search(text))
 
 
 def key(*parts: str) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from milliwatt.compiler.board import Board
-from milliwatt.compiler.cache import cache_dir, cached, key
+from milliwatt.compiler.cache import cache_dir, cached, key, says_full, workspace
 from milliwatt.compiler.elf import read_elf
 from milliwatt.compiler.firmware import Symbol
 from milliwatt.errors import BadData, DoesNotFit, MilliwattError, ToolMissing
@@ -46,6 +46,8 @@ _CODE = (
 # gcc from moving each load to its use (4 to 18 % of the cycles of whole networks).
 _GCC_ORDER = ("-fno-schedule-insns", "-fno-schedule-insns2", "-fno-tree-ter")
 _ENTRIES = ("mw_arena", "mw_firmware_init", "mw_firmware_run")
+_ROOM_BYTES = 32 << 20
+"""Below this zig works in a temporary folder: its library for a core takes some 10 MB."""
 _DEVICE = Path(__file__).resolve().parent.parent / "kernels" / "device"
 
 
@@ -152,8 +154,9 @@ def compile_firmware(
 
     Args: toolchain: "zig" or "gcc". optimize: "speed" or "flash". stack_bytes: reserve, multiple
     of 8.
-    Raises: ToolMissing without the compiler; MilliwattError where the C does not compile or link;
-    BadData for an unknown option. Whether the image fits is `verify_fits`'s question.
+    Raises: ToolMissing without the compiler; MilliwattError where the C does not compile or link,
+    or the disk is full; BadData for an unknown option. Whether the image fits is `verify_fits`'s
+    question.
     """
     if optimize not in OPTIMIZE:
         raise BadData(f"optimize is {optimize!r}; one of {', '.join(OPTIMIZE)} wanted")
@@ -169,8 +172,7 @@ def compile_firmware(
         *_target_flags(toolchain, board),
     ]
     own_header = (_DEVICE / "include" / "string.h").read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory(prefix="milliwatt-") as folder:
-        work = Path(folder)
+    with workspace() as work:
         for path, text in files.items():
             target = work / "src" / _safe(path)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -204,17 +206,18 @@ def compile_firmware(
 def verify_fits(linked: Linked, board: Board, *, largest: str = "") -> None:
     """Raise DoesNotFit where the image needs more flash or RAM than the board has.
 
-    The message says how much is missing in which memory; `largest` is appended (the caller knows
-    the tensors). A board with 0 bytes of a memory does not limit it.
+    The message says how much is missing in which memory, the stack reserve apart; `largest` is
+    appended (the caller knows the tensors). A board with 0 bytes of a memory does not limit it.
     """
     lines = []
-    for memory, needed, available in (
-        ("flash", linked.flash_bytes, board.flash_bytes),
-        ("RAM", linked.ram_bytes, board.ram_bytes),
+    parts = f"{linked.static_ram_bytes:,} bytes + {linked.stack_bytes:,} for the stack,"
+    for memory, needed, available, found in (
+        ("flash", linked.flash_bytes, board.flash_bytes, f"{linked.flash_bytes:,}"),
+        ("RAM", linked.ram_bytes, board.ram_bytes, parts),
     ):
         if available and needed > available:
             short = needed - available
-            lines.append(f"{short:,} bytes of {memory} are missing ({needed:,} of {available:,})")
+            lines.append(f"{short:,} bytes of {memory} are missing ({found} of {available:,})")
     if lines:
         tail = f"; {largest}" if largest else ""
         raise DoesNotFit(f"{board.name}: {' and '.join(lines)}{tail}")
@@ -234,7 +237,7 @@ def zig_command() -> list[str]:
 
 
 @functools.cache
-def _version(binary: str, argument: str) -> str:
+def compiler_version(binary: str, argument: str) -> str:
     """What a compiler says its version is."""
     done = subprocess.run([binary, argument], capture_output=True, text=True, check=False)
     return done.stdout.strip()
@@ -246,7 +249,7 @@ def _compiler(toolchain: str, board: Board) -> _Compiler:
         raise BadData(f"toolchain is {toolchain!r}; one of {', '.join(TOOLCHAINS)} wanted")
     if toolchain == "zig":
         zig = zig_command()
-        return _Compiler("zig", (*zig, "cc"), f"zig cc {_version(zig[0], 'version')}")
+        return _Compiler("zig", (*zig, "cc"), f"zig cc {compiler_version(zig[0], 'version')}")
     names: tuple[str, ...] = ("riscv64-unknown-elf-gcc", "riscv32-unknown-elf-gcc")
     hint = "apt-get install gcc-riscv64-unknown-elf"
     if board.is_host:
@@ -256,7 +259,7 @@ def _compiler(toolchain: str, board: Board) -> _Compiler:
     for name in names:
         found = shutil.which(name)
         if found:
-            described = f"{name} {_version(found, '-dumpfullversion')}"
+            described = f"{name} {compiler_version(found, '-dumpfullversion')}"
             return _Compiler("gcc", (found,), described)
     raise ToolMissing(f"{names[0]} is not installed; run: {hint} (or use toolchain zig)")
 
@@ -316,23 +319,18 @@ def _closure(path: str, files: Mapping[str, str]) -> list[str]:
 
 
 def _run(command: Sequence[str | Path], work: Path, what: str) -> None:
-    """Run a compiler; on failure raise one line with its first error, the rest as a note."""
-    zig_cache = cache_dir() / "zig"
-    try:
-        zig_cache.mkdir(parents=True, exist_ok=True)
-        usable = os.access(zig_cache, os.W_OK)
-    except OSError:
-        usable = False
-    place = str(zig_cache if usable else work / "zig")
-    env = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place}
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=work,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run a compiler; on failure raise one line with its first error, the rest as a note.
+
+    OSError where the disk of `work` is full; a full disk under the cache is passed over.
+    """
+    own, spare = cache_dir() / "zig", work / "zig"
+    first_place = own if _has_room(own) else spare
+    done = _spawn(command, work, first_place)
+    if done.returncode and first_place == own and says_full(done.stderr):
+        shutil.rmtree(own / "tmp", ignore_errors=True)  # what zig could not write to its end
+        done = _spawn(command, work, spare)
+    if done.returncode and says_full(done.stderr):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(work))
     if done.returncode:
         text = done.stderr.strip() or f"exit status {done.returncode}"
         lines = text.splitlines()
@@ -343,6 +341,32 @@ def _run(command: Sequence[str | Path], work: Path, what: str) -> None:
         error = kind(f"{what} failed: {first.strip()}")
         error.add_note(text)
         raise error
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether zig can work in a cache folder, which is made here."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _ROOM_BYTES
+    except OSError:
+        return False
+
+
+def _spawn(
+    command: Sequence[str | Path], work: Path, zig_cache: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a compiler in `work`, with its temporary files, its own cache in `zig_cache`."""
+    place = str(zig_cache)
+    caches = {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place}
+    env = {**os.environ, **caches, "TMPDIR": str(work)}
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=work,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _compile(flags: Sequence[str], path: str, made: Path, work: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
+import os
 import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from milliwatt.compiler.board import Board, Cache
-from milliwatt.compiler.cache import cached, key
-from milliwatt.compiler.toolchain import zig_command
+from milliwatt.compiler.cache import cached, key, says_full, workspace
+from milliwatt.compiler.toolchain import compiler_version, zig_command
 from milliwatt.emulate.timing.model import Divide
 from milliwatt.errors import ToolMissing
 
 _FOLDER = Path(__file__).resolve().parent
+_FLAGS = ("-O2", "-std=c99", "-fPIC", "-shared", "-nostdlib")
 _SOURCES = ("counter.h", "counter.c", "flash.c")
 _NONE = 0xFFFFFFFF
 _BLOCKS = 1 << 15
@@ -83,20 +85,27 @@ def hooks() -> Any:
     """The shared library of counter.c; ToolMissing where no C compiler is found."""
     texts = [(_FOLDER / name).read_text(encoding="utf-8") for name in _SOURCES]
     suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-    name = key(platform.machine(), sys.platform, *texts) + suffix
-    with tempfile.TemporaryDirectory(prefix="milliwatt-", ignore_cleanup_errors=True) as work:
-        return ctypes.CDLL(str(cached(name, _build, Path(work))))
-
-
-def _build(made: Path) -> None:
-    """Compile counter.c with the system's C compiler, or with zig."""
     system = shutil.which("gcc") or shutil.which("cc")
     command = [system] if system else [*zig_command(), "cc"]
-    flags = ["-O2", "-std=c99", "-fPIC", "-shared", "-nostdlib"]
-    flags += [str(_FOLDER / name) for name in _SOURCES if name.endswith(".c")]
+    version = compiler_version(command[0], "--version" if system else "version")
+    machine = (platform.machine(), sys.platform)
+    name = key(*machine, *command, version, *_FLAGS, *texts) + suffix
+    with workspace() as work:
+        return ctypes.CDLL(str(cached(name, lambda made: _build(command, made), work)))
+
+
+def _build(command: Sequence[str], made: Path) -> None:
+    """Compile counter.c with the system's C compiler, or with zig."""
+    sources = [str(_FOLDER / name) for name in _SOURCES if name.endswith(".c")]
     done = subprocess.run(
-        [*command, *flags, "-o", str(made)], capture_output=True, text=True, check=False
+        [*command, *_FLAGS, *sources, "-o", str(made)],
+        env={**os.environ, "TMPDIR": str(made.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if done.returncode and says_full(done.stderr):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(made))
     if done.returncode:
         error = ToolMissing(f"{command[0]} cannot build the counting hook; install gcc or ziglang")
         error.add_note(done.stderr)

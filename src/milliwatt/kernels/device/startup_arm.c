@@ -12,6 +12,10 @@ int main(void);
 void Reset_Handler(void);
 void mw_default_handler(void);
 
+/* Marks the stack's section as writable memory without bytes in the image: tools such as `size`
+ * would count a section of the linker script alone as read-only, and so as flash. */
+__asm__(".pushsection .stack,\"aw\",%nobits\n\t.popsection");
+
 typedef union {
   void (*handler)(void);
   const void *stack;

@@ -11,6 +11,10 @@ void Reset_Handler(void);
 void mw_start(void);
 void mw_default_handler(void);
 
+/* Marks the stack's section as writable memory without bytes in the image: tools such as `size`
+ * would count a section of the linker script alone as read-only, and so as flash. */
+__asm__(".pushsection .stack,\"aw\",@nobits\n\t.popsection");
+
 /* mtvec in direct mode wants a 4-byte aligned handler (RISC-V Privileged Architecture, 3.1.7). */
 __attribute__((aligned(4))) void mw_default_handler(void) {
   for (;;) {
