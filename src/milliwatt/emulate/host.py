@@ -31,7 +31,7 @@ class HostSession:
         self._firmware = firmware
         # A library loaded twice from one path would be one library, with one arena.
         with tempfile.TemporaryDirectory(prefix="milliwatt-", ignore_cleanup_errors=True) as folder:
-            path = Path(folder) / f"{firmware.name}.so"
+            path = Path(folder) / "firmware.so"  # a model's own name may be any path
             path.write_bytes(firmware.image)
             try:
                 library = ctypes.CDLL(str(path))

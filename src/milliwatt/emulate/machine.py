@@ -16,6 +16,9 @@ from milliwatt.errors import BadData
 LIMIT_CYCLES = 4_000_000_000
 """Cycles after which a run is taken for an endless loop: half a minute of a 120 MHz core."""
 
+FLOAT_ERROR_PERCENT = 7.0
+"""Error bar of cycles at its narrowest where float kernels ran: docs/timing.md, "How close"."""
+
 RUNTIME = "(runtime)"
 """Name and operator of the row that holds the code outside all layers."""
 
@@ -39,8 +42,9 @@ class Trace:
     """One inference on a machine.
 
     `outputs` are arrays in the graph's own types. `cycles` is an estimate good to `error_percent`,
-    `instructions` is exact; both are None where the machine does not count (the host, and sessions
-    opened with count=False), and `layers` is then empty. The last layer is the code outside all
+    the board's and at least FLOAT_ERROR_PERCENT where float kernels ran; `instructions` is
+    exact; both are None where the machine does not count (the host, and sessions opened with
+    count=False), and `layers` is then empty. The last layer is the code outside all
     layers. `stack_bytes` is the high-water mark of this run, None on the host. `latency_ms` follows
     from the cycles and the board's clock, or is wall-clock time on the host. `energy` is None where
     the board gives no power.
@@ -139,13 +143,14 @@ def make_trace(
 ) -> Trace:
     """A trace of an emulated run: totals, latency and energy from the layers' counts."""
     cycles = sum(layer.cycles for layer in layers) if counted else None
+    floats = any(layer.kernel.endswith("_f32") for layer in layers)
     latency_ms = cycles / board.clock_hz * 1e3 if cycles is not None else None
     return Trace(
         board=board.name,
         outputs=outputs,
         instructions=sum(layer.instructions for layer in layers) if counted else None,
         cycles=cycles,
-        error_percent=board.error_percent,
+        error_percent=max(board.error_percent, FLOAT_ERROR_PERCENT if floats else 0),
         layers=layers,
         stack_bytes=stack_bytes,
         latency_ms=latency_ms,
