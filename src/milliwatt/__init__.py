@@ -14,7 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from milliwatt.api import Firmware, board, boards, build, layer_report, load, quantize
+    from milliwatt.api import (
+        Firmware,
+        board,
+        boards,
+        build,
+        from_torch,
+        layer_report,
+        load,
+        quantize,
+        to_torch,
+    )
     from milliwatt.compiler.board import Board
     from milliwatt.debug.report import Report
     from milliwatt.emulate.machine import Trace
@@ -51,9 +61,11 @@ __all__ = [
     "board",
     "boards",
     "build",
+    "from_torch",
     "layer_report",
     "load",
     "quantize",
+    "to_torch",
 ]
 
 _HOMES = {
@@ -65,9 +77,11 @@ _HOMES = {
     "board": "milliwatt.api",
     "boards": "milliwatt.api",
     "build": "milliwatt.api",
+    "from_torch": "milliwatt.api",
     "layer_report": "milliwatt.api",
     "load": "milliwatt.api",
     "quantize": "milliwatt.api",
+    "to_torch": "milliwatt.api",
 }
 
 

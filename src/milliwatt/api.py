@@ -1,4 +1,6 @@
-"""The public verbs: load, quantize, build; and Firmware, which runs, measures, checks and saves."""
+"""The public verbs: load, to_torch and from_torch, quantize, build; and Firmware, which runs,
+measures, checks and saves.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +15,35 @@ from milliwatt.compiler.build import link
 from milliwatt.compiler.firmware import Firmware as Image
 from milliwatt.compiler.memory import draw_plan
 from milliwatt.compiler.program import Program, compile_graph
+from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.compress.quantize import quantize
 from milliwatt.compress.report import layer_report
 from milliwatt.debug.compare import Divergence, Target, first_divergence
 from milliwatt.debug.files import read_graph, write_folder
 from milliwatt.debug.inputs import as_inputs, random_inputs, samples
-from milliwatt.debug.report import Report, equal, make_report
+from milliwatt.debug.report import Report, equal, make_report, reference_outputs
 from milliwatt.emulate.boards import board, boards
 from milliwatt.emulate.boards import board as find_board
 from milliwatt.emulate.machine import LIMIT_CYCLES, Trace, machine_for
 from milliwatt.emulate.machine import run as run_firmware
 from milliwatt.errors import ImportFailed
+from milliwatt.formats.bridge import from_torch, to_torch
 from milliwatt.ir.graph import Graph
-from milliwatt.ir.reference import run as run_reference
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Firmware", "board", "boards", "build", "layer_report", "load", "quantize"]
+__all__ = [
+    "Firmware",
+    "board",
+    "boards",
+    "build",
+    "from_torch",
+    "layer_report",
+    "load",
+    "quantize",
+    "to_torch",
+]
 
 DEFAULT_BOARD = "nucleo-l4r5zi"
 SEED = 0
@@ -88,6 +101,7 @@ def build(
     board: str | Path | Board = DEFAULT_BOARD,
     toolchain: str = "zig",
     optimize: str = "speed",
+    stack_bytes: int = STACK_BYTES,
 ) -> Firmware:
     """Compile a graph to firmware for a board.
 
@@ -95,13 +109,14 @@ def build(
         board: a name that `mw boards` lists, a TOML file, or a Board.
         toolchain: "zig" or "gcc".
         optimize: "speed" or "flash".
+        stack_bytes: RAM kept for the stack, a multiple of 8; reports say how much a run used.
     Raises: InvalidGraph, UnsupportedOp naming a node; DoesNotFit saying what is missing in which
         memory; ToolMissing without the compiler; BadData for an unknown board or option.
     """
     target = board if isinstance(board, Board) else find_board(board)
     program = compile_graph(graph)
-    image = link(program, target, toolchain=toolchain, optimize=optimize)
-    return Firmware(graph, program, image, toolchain)
+    image = link(program, target, toolchain=toolchain, optimize=optimize, stack_bytes=stack_bytes)
+    return Firmware(graph, program, image, toolchain, stack_bytes)
 
 
 @dataclass(frozen=True)
@@ -109,13 +124,15 @@ class Firmware:
     """A graph, its compiled program and the linked image for one board.
 
     Sizes in bytes: `flash_bytes` = `code_bytes` + `weight_bytes`; `arena_bytes` is the one buffer
-    that holds activations; `static_ram_bytes` is all RAM with a fixed address, arena included.
+    that holds activations; `static_ram_bytes` is all RAM with a fixed address, arena included;
+    `stack_bytes` is the RAM kept for the stack, which a board needs on top.
     """
 
     graph: Graph
     program: Program
     image: Image
     toolchain: str
+    stack_bytes: int = STACK_BYTES
 
     @property
     def board(self) -> Board:
@@ -171,7 +188,8 @@ class Firmware:
 
     def check(self, x: Any) -> bool:
         """True where the emulated board gives the reference's outputs, bit for bit."""
-        return equal(self.run(x).outputs, run_reference(self.graph, as_inputs(self.graph, x)))
+        wanted = reference_outputs(self.graph, [as_inputs(self.graph, x)])[0]
+        return equal(self.run(x).outputs, wanted)
 
     def profile(self, x: Any = None, *, period_ms: float | None = None) -> Report:
         """Run once, compare with the reference, and report cycles, energy and memory by layer.
@@ -190,7 +208,7 @@ class Firmware:
 
         Takes some builds and runs of a second or so each; errors as in `run`.
         """
-        target = Target(self.board, self.toolchain, self.image.optimize)
+        target = Target(self.board, self.toolchain, self.image.optimize, self.stack_bytes)
         return first_divergence(self.graph, self.program, target, as_inputs(self.graph, x))
 
     def save(self, folder: str | os.PathLike[str]) -> None:

@@ -13,6 +13,7 @@ import typer
 from milliwatt import __version__, cli_errors
 from milliwatt.cli_options import (
     DEFAULT_BOARD,
+    DEFAULT_STACK,
     AsJson,
     BoardName,
     DemoName,
@@ -20,6 +21,7 @@ from milliwatt.cli_options import (
     ModelFile,
     Optimize,
     OptimizeFor,
+    StackBytes,
     Toolchain,
     ToolchainName,
 )
@@ -152,6 +154,7 @@ def build(
     board: BoardName = DEFAULT_BOARD,
     toolchain: ToolchainName = Toolchain.ZIG,
     optimize: OptimizeFor = Optimize.SPEED,
+    stack: StackBytes = DEFAULT_STACK,
     as_json: AsJson = False,
 ) -> None:
     """Compile a model to a folder of C sources with a linked image for a board."""
@@ -160,7 +163,7 @@ def build(
     from milliwatt.cli_show import note, show, show_json
     from milliwatt.debug.boards import sizes_dict, sizes_view
 
-    firmware = build_firmware(api.load(model), Target(board, toolchain, optimize))
+    firmware = build_firmware(api.load(model), Target(board, toolchain, optimize, stack))
     firmware.save(output)
     if as_json:
         show_json({**sizes_dict(firmware.image), "output": str(output)})
@@ -176,6 +179,7 @@ def run(
     board: BoardName = DEFAULT_BOARD,
     toolchain: ToolchainName = Toolchain.ZIG,
     optimize: OptimizeFor = Optimize.SPEED,
+    stack: StackBytes = DEFAULT_STACK,
     period_ms: Annotated[
         float | None, typer.Option(help="Time between inferences: adds energy with sleep.")
     ] = None,
@@ -186,7 +190,7 @@ def run(
 
     if period_ms is not None and not 0 < period_ms < math.inf:
         raise typer.BadParameter(f"{period_ms}: a time above 0 wanted", param_hint="--period-ms")
-    target = Target(board, toolchain, optimize)
+    target = Target(board, toolchain, optimize, stack)
     run_model(model, input_file, target, period_ms=period_ms, as_json=as_json)
 
 
@@ -197,12 +201,13 @@ def profile(
     board: BoardName = DEFAULT_BOARD,
     toolchain: ToolchainName = Toolchain.ZIG,
     optimize: OptimizeFor = Optimize.SPEED,
+    stack: StackBytes = DEFAULT_STACK,
     as_json: AsJson = False,
 ) -> None:
     """Run a model on an emulated board and show where its cycles and bytes go, layer by layer."""
     from milliwatt.cli_run import Target, run_model
 
-    target = Target(board, toolchain, optimize)
+    target = Target(board, toolchain, optimize, stack)
     run_model(model, input_file, target, by_layer=True, as_json=as_json)
 
 

@@ -38,6 +38,13 @@ def run(app: Callable[..., Any], arguments: Sequence[str]) -> int:
         return _usage(error)
     except MilliwattError as error:
         return _fail(str(error), debug)
+    except MemoryError as error:
+        found = " ".join(str(error).split())[:200]
+        return _fail(
+            f"not enough memory{f' ({found})' if found else ''}; a smaller model, fewer samples "
+            "at once or a machine with more memory wanted",
+            debug,
+        )
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{(error.strerror or str(error)).lower()}", debug)

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 DEFAULT_BOARD = "nucleo-l4r5zi"
+DEFAULT_STACK = 2048
+"""compiler.toolchain.STACK_BYTES, which is slow to import for a help text."""
 
 
 class Toolchain(enum.StrEnum):
@@ -46,6 +48,18 @@ BoardName = Annotated[
 ]
 ToolchainName = Annotated[Toolchain, typer.Option("--toolchain", help="The C compiler.")]
 OptimizeFor = Annotated[Optimize, typer.Option("--optimize", help="What the compiler favours.")]
+
+
+def check_stack(value: int) -> int:
+    """Refuse a stack that cannot be: wrong usage."""
+    if value <= 0 or value % 8:
+        raise typer.BadParameter(f"{value}: a positive multiple of 8 wanted")
+    return value
+
+
+StackBytes = Annotated[
+    int, typer.Option("--stack", callback=check_stack, help="RAM kept for the stack, in bytes.")
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")
 ]

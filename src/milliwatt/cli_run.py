@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,18 +21,23 @@ from milliwatt.ir.graph import Graph
 
 @dataclass(frozen=True)
 class Target:
-    """What to build for: a board's name or file, a compiler, what that favours."""
+    """What to build for: a board's name or file, a compiler, what that favours, the stack."""
 
     board: str
     toolchain: str
     optimize: str
+    stack_bytes: int
 
 
 def build_firmware(graph: Graph, target: Target) -> api.Firmware:
     """Compile for a target; a spinner shows meanwhile."""
     with waiting(f"compiling {graph.name} for {target.board}"):
         return api.build(
-            graph, board=target.board, toolchain=target.toolchain, optimize=target.optimize
+            graph,
+            board=target.board,
+            toolchain=target.toolchain,
+            optimize=target.optimize,
+            stack_bytes=target.stack_bytes,
         )
 
 
@@ -49,8 +55,7 @@ def run_model(
     graph = api.load(model)
     inputs, text = _inputs(graph, input_file)
     firmware = build_firmware(graph, target)
-    running = track(firmware.run_many(inputs), f"running on {firmware.board.name}", len(inputs))
-    traces = list(running)
+    traces = _run(firmware, inputs)
     with waiting("comparing with the reference"):
         report = make_report(graph, firmware.image, inputs, traces, text, period_ms=period_ms)
     outputs = [trace.outputs for trace in traces]
@@ -66,6 +71,15 @@ def run_model(
         show(summary(report))
     if not report.bit_exact:
         _explain(firmware, inputs, traces)
+
+
+def _run(firmware: api.Firmware, inputs: Sequence[Inputs]) -> list[Trace]:
+    """Run every input; a clock shows meanwhile, a bar where there are several."""
+    text = f"running on {firmware.board.name}"
+    if len(inputs) == 1:
+        with waiting(text):
+            return list(firmware.run_many(inputs))
+    return list(track(firmware.run_many(inputs), text, len(inputs)))
 
 
 def _inputs(graph: Graph, path: Path | None) -> tuple[tuple[Inputs, ...], str]:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+PATIENCE_S = 1.0
+"""Seconds of work before its spinner shows."""
 
 
 def show(*parts: RenderableType) -> None:
@@ -26,8 +32,17 @@ def show(*parts: RenderableType) -> None:
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON document on stdout; NaN and infinity, which JSON lacks, are refused."""
-    print(json.dumps(value, indent=2, allow_nan=False))
+    """Print one JSON document on stdout; NaN and infinity, which JSON lacks, become null."""
+    print(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Lists and dicts with None in the place of every float that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def note(text: str) -> None:
@@ -37,11 +52,24 @@ def note(text: str) -> None:
 
 @contextlib.contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A spinner on stderr while the block runs; nothing where stderr is no terminal."""
+    """After PATIENCE_S a spinner with the time spent, on stderr, until the block ends.
+
+    Nothing where stderr is no terminal.
+    """
     if not sys.stderr.isatty():
         yield
         return
     from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    with Console(stderr=True).status(text):
+    parts = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    clock = Progress(*parts, console=Console(stderr=True), transient=True)
+    clock.add_task(text, total=None)
+    timer = threading.Timer(PATIENCE_S, clock.start)
+    timer.start()
+    try:
         yield
+    finally:
+        timer.cancel()
+        timer.join()
+        clock.stop()

@@ -15,6 +15,7 @@ from milliwatt.compiler.board import Board
 from milliwatt.compiler.build import link
 from milliwatt.compiler.memory import root
 from milliwatt.compiler.program import Program
+from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.debug.inputs import Inputs
 from milliwatt.debug.report import differing_bytes, equal, largest_difference
 from milliwatt.emulate.machine import run as run_firmware
@@ -52,6 +53,7 @@ class Target:
     board: Board
     toolchain: str
     optimize: str
+    stack_bytes: int = STACK_BYTES
 
 
 def first_divergence(
@@ -113,5 +115,11 @@ def _probe(program: Program, index: int, target: Target, inputs: Inputs) -> np.n
         graph=replace(program.graph, outputs=(step.node,)),
         steps=program.steps[: index + 1],
     )
-    firmware = link(cut, target.board, toolchain=target.toolchain, optimize=target.optimize)
+    firmware = link(
+        cut,
+        target.board,
+        toolchain=target.toolchain,
+        optimize=target.optimize,
+        stack_bytes=target.stack_bytes,
+    )
     return run_firmware(firmware, inputs).outputs[0]

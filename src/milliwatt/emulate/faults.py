@@ -49,7 +49,8 @@ def explain(errno: int, fault: Fault | None, stack: tuple[int, int]) -> str:
         if bottom - _STACK_REACH <= fault.address < bottom:
             return (
                 f"stack overflow: {top - bottom} bytes are reserved and an access went "
-                f"{bottom - fault.address} bytes below; build with a larger stack"
+                f"{bottom - fault.address} bytes below; build with a larger stack "
+                "(--stack, or stack_bytes in Python)"
             )
         return f"{fault.what} {fault.address:#010x}"
     if errno == unicorn.UC_ERR_INSN_INVALID:

@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 
 import milliwatt as mw
+from milliwatt.cli_options import DEFAULT_STACK
+from milliwatt.compiler.elf import read_elf
+from milliwatt.compiler.toolchain import STACK_BYTES
+from milliwatt.debug.files import write_graph
 from milliwatt.debug.inputs import as_inputs, random_inputs
+from milliwatt.ir.attrs import Mean, Softmax
+from milliwatt.ir.graph import Graph, Node, graph_input
+from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run as run_reference
+from milliwatt.ir.types import DType
 from support.command import Files, Run
 
 REPORT_KEYS = [
@@ -162,3 +170,29 @@ def test_float_models_run_and_say_how_far_off(run: Run, files: Files) -> None:
     assert done.code == 0
     assert found["largest_difference"] < 1e-5
     assert found["bit_exact"] or "float arithmetic" in done.err
+
+
+def test_json_has_null_for_what_is_not_finite(run: Run, tmp_path: Path) -> None:
+    """A mean whose sum overflows on the board, and its softmax: valid JSON, no warning."""
+    x = graph_input((1, 4, 2), DType.F32, "x")
+    mean = Node(Op.MEAN, (x,), Mean(axes=(1,)), "mean")
+    shares = Node(Op.SOFTMAX, (mean,), Softmax(), "shares")
+    write_graph(Graph((x,), (mean, shares), name="huge"), tmp_path / "huge.mwg")
+    np.save(tmp_path / "x.npy", np.array([[[3e38, 1]] * 4], np.float32))
+    done = run("run", tmp_path / "huge.mwg", "-i", tmp_path / "x.npy", "-b", "cortex-m4", "--json")
+    found = json.loads(done.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert (done.code, found["outputs"]) == (0, [[[[None, 1]], [[None, None]]]])
+    assert (found["bit_exact"], found["largest_difference"]) == (False, None)
+    assert done.err.startswith("mw: float arithmetic rounds differently")
+    text = run("run", tmp_path / "huge.mwg", "-i", tmp_path / "x.npy", "-b", "cortex-m4")
+    assert (text.code, "inf" in text.out, "nan" in text.out) == (0, True, True)
+
+
+def test_stack_is_reserved(run: Run, files: Files, tmp_path: Path) -> None:
+    """--stack sets the reserve of the linked image, for build and for run."""
+    for command in (["build", "-o", tmp_path / "out"], ["run", "-i", files.one], ["profile"]):
+        done = run(command[0], files.model, *command[1:], "--stack", "4096", "--json")
+        assert done.code == 0, done.err
+    elf = read_elf((tmp_path / "out" / "firmware.elf").read_bytes())
+    assert elf.stack_bytes == 4096
+    assert DEFAULT_STACK == STACK_BYTES

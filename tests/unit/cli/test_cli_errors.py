@@ -229,6 +229,38 @@ def test_bugs_are_one_line_too(run: Run, files: Files, monkeypatch: pytest.Monke
         assert "in broken" in done.err
 
 
+def test_memory_that_runs_out_is_no_bug(
+    run: Run, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NumPy's and Python's own: one line that says what to do."""
+
+    def starved(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 9.1 TiB")
+
+    monkeypatch.setattr(api, "load", starved)
+    done = run("inspect", files.model)
+    done.fails("not enough memory (Unable to allocate 9.1 TiB); ")
+    assert "bug" not in done.err
+    monkeypatch.setattr(api, "load", lambda *_: bytearray(1 << 62))
+    run("inspect", files.model).fails("not enough memory; a smaller model")
+
+
+@pytest.mark.parametrize("stack", ["0", "-8", "100", "x"])
+def test_wrong_stacks(run: Run, files: Files, stack: str) -> None:
+    """A reserve that is no positive multiple of 8 is wrong usage."""
+    message = f"{stack}: a positive multiple of 8 wanted" if stack != "x" else "valid integer"
+    run("run", files.model, "--stack", stack).fails(message, code=2)
+
+
+def test_a_stack_beyond_the_board(run: Run, files: Files) -> None:
+    """The stack counts as RAM, however large it is asked for."""
+    for size in (1 << 20, 1 << 40):
+        done = run("run", files.model, "-i", files.one, "--stack", str(size))
+        assert done.code == 1
+        assert "RAM" in done.err
+        assert "bug" not in done.err
+
+
 def test_interrupt(run: Run, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends with the shell's code for it and three words."""
 

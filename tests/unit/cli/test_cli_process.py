@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -114,12 +117,116 @@ def test_python_m_is_the_command() -> None:
     assert done.stdout == f"milliwatt {mw.__version__}\n"
 
 
-def test_examples_compile() -> None:
-    """The files in examples/ are short and are Python."""
-    folder = Path(__file__).parents[3] / "examples"
-    sources = sorted(folder.glob("*.py"))
-    assert len(sources) >= 3
+EXAMPLES = Path(__file__).parents[3] / "examples"
+ARGUMENTS = {  # of each example, and what it prints
+    "energy_budget.py": (["MODEL", "nucleo-l4r5zi"], "days on a CR2032"),
+    "fine_tune.py": ([], "fine-tuned:"),
+    "run_tflite.py": (["MODEL"], "raspberry-pi-pico"),
+    "torch_to_firmware.py": (["out"], "C sources and firmware.elf are in out"),
+}
+
+
+def test_examples_are_short_and_all_run_here() -> None:
+    """Every file of examples/ is in ARGUMENTS and has at most 80 lines."""
+    sources = sorted(EXAMPLES.glob("*.py"))
+    assert [source.name for source in sources] == list(ARGUMENTS)
     for source in sources:
-        text = source.read_text(encoding="utf-8")
-        assert len(text.splitlines()) <= 80
-        compile(text, source.name, "exec")
+        assert len(source.read_text(encoding="utf-8").splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "energy_budget.py",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ARGUMENTS if n != "energy_budget.py"),
+    ],
+)
+def test_examples_run(name: str, files: Files, tmp_path: Path) -> None:
+    """Each example as a person runs it, with warnings as errors; no exactness is missing."""
+    arguments, wanted = ARGUMENTS[name]
+    if name in ("fine_tune.py", "torch_to_firmware.py"):
+        pytest.importorskip("torch", reason="torch is an extra: pip install 'milliwatt[torch]'")
+    if name == "fine_tune.py":
+        pytest.importorskip("sklearn", reason="scikit-learn is an extra: milliwatt[demo]")
+    given = [str(files.model) if a == "MODEL" else a for a in arguments]
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert wanted in done.stdout
+    lines = [line for line in done.stdout.splitlines() if "bit-exact" not in line]
+    assert not any(line.rstrip().endswith(" no") for line in lines), done.stdout
+    if name == "fine_tune.py":
+        before, after, board = (float(p) for p in re.findall(r"([\d.]+)%", done.stdout)[:3])
+        assert before < 30
+        assert min(after, board) > 80
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions and user ids are POSIX")
+@pytest.mark.parametrize("owner", ["file", "root"])
+def test_a_place_that_may_not_be_written(files: Files, owner: str) -> None:
+    """A path below a regular file, and a folder of somebody else's: one line, nothing left.
+
+    Root may write anywhere, so root's process becomes `nobody` first; imports are done by then.
+    """
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        place = folder / "locked"
+        if owner == "file":
+            place.write_text("a file")
+        else:
+            place.mkdir()
+        for source, copy in ((files.float_model, "m.mwg"), (files.three, "x.npy")):
+            (folder / copy).write_bytes(source.read_bytes())
+            (folder / copy).chmod(0o644)
+        place.chmod(0o555)
+        quantize = ["quantize", str(folder / "m.mwg"), "--data", str(folder / "x.npy"), "-o"]
+        code = (
+            "import os\nfrom milliwatt import cli_errors\nfrom milliwatt.cli import app\n"
+            f"assert cli_errors.run(app, {[*quantize, str(folder / 'first.mwg'), '--json']}) == 0\n"
+            "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+            f"raise SystemExit(cli_errors.run(app, {[*quantize, str(place / 'out.mwg')]}))\n"
+        )
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        reason = {"file": "not a directory", "root": "permission denied"}[owner]
+        where = f"{place / 'out.mwg'}: cannot be written ({reason}); nothing was left behind"
+        assert done.stderr.splitlines()[-1] == f"mw: error: {where}"
+        assert done.returncode == 1
+        assert sorted(p.name for p in folder.iterdir()) == ["first.mwg", "locked", "m.mwg", "x.npy"]
+        place.chmod(0o755)
+        assert place.is_file() or not list(place.iterdir())
+
+
+RUN_FOR_A_WHILE = """
+import sys, time
+from milliwatt import cli_run, cli_show
+from milliwatt.cli import main
+cli_show.PATIENCE_S = 0.1
+run_many = cli_run.api.Firmware.run_many
+cli_run.api.Firmware.run_many = lambda self, xs: time.sleep(0.6) or run_many(self, xs)
+main(["run", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
+def test_one_long_run_shows_that_it_is_alive(files: Files) -> None:
+    """The time spent on a terminal's stderr; nothing at all where stderr is a pipe."""
+    import pty
+
+    command = [sys.executable, "-c", RUN_FOR_A_WHILE, str(files.model), "-i", str(files.one)]
+    quiet = subprocess.run(command, capture_output=True, check=True)
+    assert quiet.stderr == b""
+    reader, writer = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writer, env=env) as process:
+        os.close(writer)
+        seen = b""
+        with contextlib.suppress(OSError):  # Linux ends a terminal with EIO
+            while piece := os.read(reader, 4096):
+                seen += piece
+        assert process.stdout is not None
+        assert process.stdout.read() == quiet.stdout
+    os.close(reader)
+    assert b"running on nucleo-l4r5zi" in seen
+    assert b"0:00:00" in seen

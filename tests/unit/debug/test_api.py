@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import milliwatt as mw
+from milliwatt.compiler.elf import read_elf
 from milliwatt.debug.files import write_graph
+from milliwatt.ir.reference import run as run_reference
 from milliwatt.ir.text import print_graph
 from support.quantize_nets import samples, small_cnn
 
@@ -83,6 +85,34 @@ def test_verbs_in_a_row(tmp_path: Path) -> None:
     assert firmware.static_ram_bytes >= firmware.arena_bytes > 0
     firmware.save(tmp_path / "out")
     assert (tmp_path / "out" / "firmware.so").read_bytes() == firmware.image.image
+
+
+def test_torch_and_back() -> None:
+    """A float graph as a module computes the same; one step of training moves the graph too."""
+    torch = pytest.importorskip("torch", reason="torch is an extra: pip install 'milliwatt[torch]'")
+    graph, x = small_cnn(), samples(small_cnn(), 3)
+    module = mw.to_torch(graph)
+    expected = np.concatenate([run_reference(graph, [one[None]])[0] for one in x])
+    np.testing.assert_allclose(module(torch.from_numpy(x)).detach(), expected, atol=1e-5)
+    module(torch.from_numpy(x)).square().sum().backward()
+    torch.optim.SGD(module.parameters(), lr=0.01).step()
+    tuned = mw.from_torch(module, graph)
+    moved = run_reference(tuned, [x[:1]])[0]
+    np.testing.assert_allclose(module(torch.from_numpy(x[:1])).detach(), moved, atol=1e-5)
+    assert np.abs(moved - expected[:1]).max() > 1e-4
+    with pytest.raises(mw.InvalidGraph, match="take the graph as it was before mw.quantize"):
+        mw.to_torch(mw.quantize(graph, x))
+
+
+def test_a_larger_stack() -> None:
+    """The stack that is asked for counts as RAM and is in the image; odd sizes are refused."""
+    graph = mw.quantize(small_cnn(), samples(small_cnn(), 2))
+    firmware = mw.build(graph, board="cortex-m4", stack_bytes=4096)
+    assert firmware.stack_bytes == read_elf(firmware.image.image).stack_bytes == 4096
+    with pytest.raises(mw.DoesNotFit, match="bytes of RAM are missing"):
+        mw.build(graph, board="bluepill-f103", stack_bytes=20480)
+    with pytest.raises(mw.BadData, match="stack_bytes is 12; a positive multiple of 8 wanted"):
+        mw.build(graph, stack_bytes=12)
 
 
 def test_a_toml_file_is_a_board(tmp_path: Path) -> None:
