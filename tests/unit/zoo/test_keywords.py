@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import milliwatt as mw
+from milliwatt import cli
 from milliwatt.debug.files import write_graph
 from milliwatt.ir.reference import run
 from milliwatt.zoo.keywords import demo, load_utterances
+from support.oracle import Tflm
 from support.quantize_nets import samples, small_cnn
+from support.shared import INT8_MODELS, mlperf, shared
 
 LABELS = np.array(["a", "b", "c", "d", "e"])
 
@@ -69,15 +73,38 @@ def test_wrong_data(toy: tuple[Path, Path], changed: dict[str, object], message:
         demo(model, data, lambda *parts: None, board="host", count=2)
 
 
-def test_real_utterances_get_the_references_labels() -> None:
-    """MLPerf Tiny's keyword model on real speech, on the emulated board."""
-    shared = pytest.importorskip("support.shared")
-    folder = next((place for place in shared._PLACES if place.is_dir()), None)
-    if folder is None:
-        pytest.skip("the MLPerf Tiny models and recordings are not beside the checkout")
-    model = folder / "models" / "mlperf_tiny" / shared.INT8_MODELS["kws"]
-    data = folder / "data" / "mlperf_kws01" / "mlperf_kws01.npz"
-    found = demo(model, data, lambda *parts: None, board="nucleo-l4r5zi", count=20)
+@pytest.mark.slow
+def test_real_utterances_get_the_oracles_labels() -> None:
+    """MLPerf Tiny's keyword model on real speech: demo and firmware say what TFLM says.
+
+    Labels of 60 utterances of all classes from the demo, and every output byte from the firmware.
+    """
+    model, data = mlperf(INT8_MODELS["kws"]), shared("data/mlperf_kws01/mlperf_kws01.npz")
+    heard = load_utterances(data, 60)
+    assert len(np.unique(heard.y)) == len(heard.labels) == 12
+    oracle = Tflm(model.read_bytes())
+    wanted = [oracle.run([x[None]]).copy() for x in heard.x]
+    found = demo(model, data, lambda *parts: None, board="nucleo-l4r5zi", count=60)
+    assert found["labels"] == [heard.labels[int(np.argmax(value))] for value in wanted]
     assert found["labels_equal_reference"] is True
     assert found["bit_exact"] is True
-    assert found["accuracy"] >= 0.7
+    assert found["accuracy"] >= 0.8
+    firmware = mw.build(mw.load(model), board="nucleo-l4r5zi")
+    for trace, value in zip(firmware.run_many(heard.x), wanted, strict=True):
+        np.testing.assert_array_equal(trace.outputs[0], value, strict=True)
+
+
+@pytest.mark.slow
+def test_mw_run_says_what_the_oracle_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`mw run` on 40 real utterances at once: the bytes in its JSON are TFLM's."""
+    model = mlperf(INT8_MODELS["kws"])
+    heard = load_utterances(shared("data/mlperf_kws01/mlperf_kws01.npz"), 40)
+    np.save(tmp_path / "x.npy", heard.x)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", str(model), "-i", str(tmp_path / "x.npy"), "--json"])
+    assert ended.value.code == 0
+    oracle = Tflm(model.read_bytes())
+    wanted = [[oracle.run([x[None]]).tolist()] for x in heard.x]
+    assert json.loads(capsys.readouterr().out)["outputs"] == wanted
