@@ -40,7 +40,7 @@ result may take over, where sizes agree and nothing reads the operand later.
 _NO_ROW = {
     Op.INPUT: "given by the caller",
     Op.CONSTANT: "kept in flash",
-    Op.RESHAPE: "the operand's bytes under another type",
+    Op.RESHAPE: "no kernel: the same bytes under another shape",
 }
 
 

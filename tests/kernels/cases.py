@@ -29,7 +29,6 @@ from milliwatt.ir.attrs import (
     Pad,
     Pool2d,
     Quantize,
-    Reshape,
     Softmax,
     Transpose,
     Unary,
@@ -339,13 +338,6 @@ def transpose(dtype: DType, count: int) -> Iterator[Node]:
         yield Node(Op.TRANSPOSE, (x,), Transpose(perm), "y")
 
 
-def reshape(dtype: DType, count: int) -> Iterator[Node]:
-    """reshape to fewer and more axes."""
-    for before, after in (((2, 3), (6,)), ((1,), (1, 1)), ((4, 9, 2), (8, 9))):
-        x = graph_input(before, dtype, "x", quantized(dtype, 0))
-        yield Node(Op.RESHAPE, (x,), Reshape(after), "y")
-
-
 def concat(dtype: DType, count: int) -> Iterator[Node]:
     """concat of one to four operands along every axis; one operand taken twice."""
     for axis, parts in itertools.product(range(3), (1, 2, 4)):
@@ -393,7 +385,6 @@ _GRIDS: dict[str, tuple[Callable[[DType, int], Iterator[Node]], int]] = {
     "softmax": (softmax, 40),
     "pad": (pad, 33),
     "transpose": (transpose, 0),
-    "reshape": (reshape, 0),
     "concat": (concat, 0),
 }
 
@@ -406,7 +397,7 @@ def _cases() -> Iterator[Case]:
     for number, node in enumerate(lookup(S8, 5)):
         yield f"lookup-s8-{number}", node
     for dtype in (S16, S32):
-        for name in ("transpose", "concat", "reshape"):
+        for name in ("transpose", "concat"):
             for number, node in enumerate(_GRIDS[name][0](dtype, 0)):
                 yield f"{name}-{dtype}-{number}", node
     for number, (name, node) in enumerate(conversions()):

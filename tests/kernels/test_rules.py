@@ -148,6 +148,9 @@ def test_no_row_names_what_would_do() -> None:
         bind(odd)
     with pytest.raises(UnsupportedOp, match=r"x \(input\): .*not a computation"):
         bind(_image())
+    flat = Node(Op.RESHAPE, (_image(),), Reshape((32,)), "flat")
+    with pytest.raises(UnsupportedOp, match=r"flat \(reshape\): .*the same bytes under another"):
+        bind(flat)
 
 
 def test_computed_weights() -> None:
@@ -187,7 +190,6 @@ def test_inplace() -> None:
     assert bind(Node(Op.ADD, (x, y), attrs, "add")).inplace == (0, 1)
     assert bind(Node(Op.ADD, (row, x), attrs, "add")).inplace == (1,)
     assert bind(Node(Op.ADD, (fixed, x), attrs, "add")).inplace == (0,)
-    assert bind(Node(Op.RESHAPE, (x,), Reshape((32,)), "flat")).inplace == (0,)
     weight = constant(np.ones((2, 1, 1, 2), np.int8), "w", Quant.per_tensor(0.1))
     conv = Node(Op.CONV2D, (x, weight), Conv2d(quant=x.type.quant), "conv")
     assert bind(conv).inplace == ()

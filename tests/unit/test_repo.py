@@ -227,9 +227,10 @@ def test_every_operator_has_kernel_tests_and_documentation() -> None:
     from support.single_ops import OPERATORS
 
     leaves = {Op.INPUT, Op.CONSTANT}
+    aliased = {Op.RESHAPE}  # no kernel: the same bytes under another shape
     made_by_passes = {Op.LOOKUP, Op.CONV2D_ADD}
     assert set(OPS) == set(Op), "operators without a row in ir/ops"
-    assert set(Op) - leaves - {row.op for row in TABLE} == set(), "operators without a bind row"
+    assert set(Op) - leaves - aliased == {row.op for row in TABLE}, "operators without a bind row"
     grids = {Op(name) for name in OPERATORS}
     assert set(Op) - leaves - made_by_passes - grids == set(), "operators without a test grid"
     kernels = {path.stem for path in (ROOT / "src" / "milliwatt" / "kernels").glob("*.c")}

@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 from milliwatt.compiler.rows import TABLE, Call, Field, Row
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.graph import Node
+from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.common import F32_MAX
 
 __all__ = ["TABLE", "Call", "Field", "Row", "bind", "kernel_sources"]
 
@@ -34,6 +36,7 @@ def _bind(node: Node) -> Call:
     if row is None:
         raise UnsupportedOp(_no_row(node))
     lowered = row.lower(node)
+    _check_numbers(node, lowered.fields)
     operands = tuple(range(len(node.src))) if lowered.operands is None else lowered.operands
     return Call(
         kernel=f"mw_{row.kernel}",
@@ -45,6 +48,16 @@ def _bind(node: Node) -> Call:
         variadic=row.variadic,
         operands=operands,
     )
+
+
+def _check_numbers(node: Node, fields: Iterable[Field]) -> None:
+    """UnsupportedOp for a number that the kernel's float member cannot hold."""
+    for name, value in fields:
+        if isinstance(value, float) and not abs(value) <= F32_MAX:
+            raise UnsupportedOp(
+                f"{node.name} ({node.op}): the kernel's {name} is {value}; a finite float32 "
+                "wanted; its scale or bounds are out of range; quantize the model again"
+            )
 
 
 def _inplace(node: Node, row: Row, operands: tuple[int, ...]) -> tuple[int, ...]:
@@ -73,6 +86,8 @@ def _no_row(node: Node) -> str:
     kinds = sorted({"any type" if r.dtypes is None else " to ".join(r.dtypes) for r in rows})
     notes = sorted({r.note for r in rows if r.note})
     what = f"{node.name} ({node.op}): no kernel for {ins} to {node.type.short}"
+    if node.op is Op.RESHAPE:
+        return f"{what}: the same bytes under another shape; fold constants and plan memory first"
     if not rows:
         return f"{what}; {node.op} is not a computation; constants and inputs are not bound"
     wanted = ", ".join(kinds) + (f" ({'; '.join(notes)})" if notes else "")

@@ -2,7 +2,8 @@
  *
  * out[n,y,x,c] = clamp(round(mean of in[n,window(y,x),c])) over the cells inside the image.
  *
- * Layouts: in [N,H,W,C], out [N,H',W',C]. Ranges: every window has a cell inside the image.
+ * Layouts: in [N,H,W,C], out [N,H',W',C].
+ * Ranges: every window has a cell inside the image; below 2^22 cells (checked when packing).
  * Workspace: none. Rounding: to nearest, halves away from zero, on the stored integers.
  * Source: TensorFlow Lite 8-bit specification, AVERAGE_POOL_2D.
  */

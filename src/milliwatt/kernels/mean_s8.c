@@ -3,7 +3,8 @@
  * out[i] = saturate(out_zero_point + rescale(sum_j(in[i,j] - in_zero_point))), 1/count in the
  * multiplier.
  *
- * Layouts: row-major, any rank; kept axes in order give out. Ranges: count < 2^22.
+ * Layouts: row-major, any rank; kept axes in order give out.
+ * Ranges: count < 2^22, |sum| * 2^shift < 2^31 - 1024, shift >= 0 (checked when packing).
  * Workspace: none. The output may not overlap the input.
  * Rounding: TFLM's two roundings, see mw_fixed.h. Source: TensorFlow Lite reference, MEAN.
  */

@@ -3,7 +3,8 @@
  * out = clamp(out_zero_point + rescale((a - a_zero_point) * (b - b_zero_point)))
  *
  * Layouts: row-major, shapes broadcast as in NumPy (collapsed to MW_BROADCAST when packing).
- * Ranges: all s8 values. Workspace: none. In place: out may be an operand of out's own shape.
+ * Ranges: |product| * 2^shift < 2^31 - 1024, shift >= 0 (checked when packing).
+ * Workspace: none. In place: out may be an operand of out's own shape.
  * Rounding: TFLM's two roundings, see mw_fixed.h. Source: TensorFlow Lite 8-bit specification, MUL.
  */
 #include "mw.h"

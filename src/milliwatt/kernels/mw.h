@@ -4,8 +4,8 @@
  * `out`, keeps nothing. Buffers are the caller's. `workspace` is scratch of the size that the
  * kernel's head comment states, aligned for a pointer; a kernel that needs none is given NULL.
  * Parameters, and what they point to, are constant data made by the compiler (compiler/bind.py
- * packs it). Activations are [N,H,W,C] row-major. Sizes are in elements, at least 1; every tensor
- * is below 2^31 bytes.
+ * packs it). Activations are [N,H,W,C] row-major. Sizes are in elements, at least 1; the IR
+ * keeps every tensor, padding included, below 2^31 bytes.
  */
 #ifndef MW_H
 #define MW_H
@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* A window sliding over [batches, in_h, in_w, in_c]; the far padding follows from out_h and out_w.
- */
+ * Strides and dilations are below 2^30 (checked when packing), so no coordinate leaves 32 bits. */
 #define MW_WINDOW                                 \
   int32_t batches, in_h, in_w, in_c;              \
   int32_t out_h, out_w, out_c;                    \

@@ -4,10 +4,6 @@
 
 /* ---- moving bytes; one kernel for every element type ---- */
 
-typedef struct {
-  int32_t bytes;
-} mw_copy_params;
-
 /* `runs` runs of run_bytes; axes = [rank][3] of {size, input stride, output stride} in bytes,
  * innermost first, walks the runs. */
 typedef struct {
@@ -28,7 +24,6 @@ typedef struct {
   const int32_t *run_bytes; /* [count]: bytes of one row of each operand */
 } mw_concat_params;
 
-void mw_copy(void *out, const void *in, const mw_copy_params *params, void *workspace);
 void mw_transpose(void *out, const void *in, const mw_transpose_params *params, void *workspace);
 void mw_pad(void *out, const void *in, const mw_pad_params *params, void *workspace);
 void mw_concat(void *out, const void *const in[], const mw_concat_params *params, void *workspace);

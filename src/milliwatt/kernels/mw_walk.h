@@ -5,7 +5,7 @@
 
 #include "mw_common.h"
 
-#define MW_MAX_RANK 8
+#define MW_MAX_RANK 8 /* checked when packing */
 
 typedef struct {
   ptrdiff_t a, b;

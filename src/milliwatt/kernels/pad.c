@@ -2,8 +2,9 @@
  *
  * out[i] = in[i - before] inside, the padding value outside.
  *
- * Layouts: row-major; axes without padding are merged when packing. Ranges: 8 axes after merging.
- * Workspace: none. Out may not overlap in. Rounding: none. Source: TensorFlow Lite, PAD and PADV2.
+ * Layouts: row-major; axes without padding are merged when packing. Ranges: 8 axes after merging
+ * (checked when packing). Workspace: none. Out may not overlap in. Rounding: none.
+ * Source: TensorFlow Lite, PAD and PADV2.
  */
 #include "mw.h"
 #include "mw_runs.h"

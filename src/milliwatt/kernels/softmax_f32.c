@@ -2,7 +2,8 @@
  *
  * out[r,i] = exp(beta * (in[r,i] - max_j in[r,j])) / sum_j exp(...)
  *
- * Layouts: [rows,row]. Ranges: finite inputs. Workspace: none. In place: out may be in.
+ * Layouts: [rows,row]. Ranges: finite inputs, beta >= 0 (checked when packing).
+ * Workspace: none. In place: out may be in.
  * Rounding: within 1e-6 relative, but values below 1e-37 of the largest are not smaller than that.
  * Source: TensorFlow Lite, SOFTMAX.
  */

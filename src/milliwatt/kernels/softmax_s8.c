@@ -4,8 +4,8 @@
  * with exp a table of Q0.31 made when packing, the sum in Q12.19, its reciprocal by three Newton
  * steps.
  *
- * Layouts: [rows,row]. Ranges: row < 2^12. Workspace: none. In place: out may be in.
- * Rounding: that of gemmlowp's fixed point, bit for bit.
+ * Layouts: [rows,row]. Ranges: row < 2^12 (checked when packing).
+ * Workspace: none. In place: out may be in. Rounding: that of gemmlowp's fixed point, bit for bit.
  * Source: TensorFlow Lite 8-bit specification, SOFTMAX; gemmlowp, fixedpoint (the algorithm).
  */
 #include "mw.h"
@@ -37,6 +37,7 @@ void mw_softmax_s8(int8_t *out, const int8_t *in, const mw_softmax_s8_params *pa
         sum += ((uint32_t)params->exp[diff] + (1u << 11)) >> 12;
       }
     }
+    sum += !sum; /* of too long a row it may wrap to 0, and the loop below ends nevertheless */
     /* sum = 2^(31 - bits) * (1 + x); a shift above 31 can only give 0. */
     while (!(sum >> 31)) sum <<= 1, bits++;
     int32_t scale = mw_one_over_one_plus_x((int32_t)(sum - 0x80000000u));

@@ -3,7 +3,8 @@
  * out[i_0, ..., i_r] = in[index with axis perm[k] = i_k]
  *
  * Layouts: row-major; axes that stay neighbours are merged when packing, and elements that stay
- * neighbours are one run. Ranges: 8 axes after merging. Workspace: none. Out may not overlap in.
+ * neighbours are one run. Ranges: 8 axes after merging (checked when packing).
+ * Workspace: none. Out may not overlap in. Rounding: none.
  * Source: TensorFlow Lite, TRANSPOSE.
  */
 #include "mw.h"

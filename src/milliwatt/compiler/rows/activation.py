@@ -6,10 +6,12 @@ import numpy as np
 
 from milliwatt.compiler.rows.results import f32_bounds, s8_bounds
 from milliwatt.compiler.rows.row import Lowered, Row
+from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import ClampAttrs, Lookup, Softmax
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import OPS, Op
-from milliwatt.ir.ops.activation import softmax_exp_table
+from milliwatt.ir.ops.activation import SUM_BITS, softmax_exp_table
+from milliwatt.ir.ops.common import F32_MAX
 
 
 def lower_table_s8(node: Node) -> Lowered:
@@ -43,23 +45,37 @@ def lower_unary_f32(node: Node) -> Lowered:
     return Lowered((("size", node.type.size),))
 
 
-def _rows(node: Node) -> tuple[tuple[str, int], tuple[str, int]]:
+def _rows(node: Node, attrs: Softmax) -> tuple[tuple[str, int], tuple[str, int]]:
+    if not 0 <= attrs.beta <= F32_MAX:
+        raise UnsupportedOp(
+            f"{node.name} ({node.op}): beta is {attrs.beta}; a finite number of 0 or more wanted; "
+            "negate the input instead"
+        )
     row = node.type.shape[-1]
     return (("rows", node.type.size // row), ("row", row))
 
 
 def lower_softmax_s8(node: Node) -> Lowered:
-    """softmax with its exponentials tabulated up to the last one that is not 0."""
+    """softmax with its exponentials tabulated up to the last one that is not 0.
+
+    Raises: UnsupportedOp for a row whose sum of exponentials, each up to 1, may leave 12 bits.
+    """
     assert isinstance(node.attrs, Softmax)
+    rows = _rows(node, node.attrs)
+    if node.type.shape[-1] >= 2**SUM_BITS:
+        raise UnsupportedOp(
+            f"{node.name} ({node.op}): rows of {node.type.shape[-1]} values; below {2**SUM_BITS} "
+            "wanted; keep this softmax in f32 or drop classes"
+        )
     table = softmax_exp_table(node.attrs.beta, node.src[0].type.scale)
     entries = int(np.flatnonzero(table)[-1]) + 1
-    return Lowered((*_rows(node), ("entries", entries), ("exp", table[:entries].astype(np.int32))))
+    return Lowered((*rows, ("entries", entries), ("exp", table[:entries].astype(np.int32))))
 
 
 def lower_softmax_f32(node: Node) -> Lowered:
     """softmax in float32."""
     assert isinstance(node.attrs, Softmax)
-    return Lowered((*_rows(node), ("beta", float(np.float32(node.attrs.beta)))))
+    return Lowered((*_rows(node, node.attrs), ("beta", float(np.float32(node.attrs.beta)))))
 
 
 def _same_quantization(node: Node) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from milliwatt.compiler.rows.results import (
+    ACCUMULATOR_LIMIT,
     f32_bounds,
     prefixed,
     s8_result,
     scale_pair,
     sum_fields,
+    window_fields,
 )
 from milliwatt.compiler.rows.row import Field, Lowered, Row
 from milliwatt.errors import UnsupportedOp
@@ -21,8 +23,6 @@ from milliwatt.ir.types import Type
 
 # A pointer on the widest machine that we run on; the depthwise kernels keep tables of them.
 POINTER_BYTES = 8
-# 32 bits less what rounding and the result's zero point may add.
-ACCUMULATOR_LIMIT = 2**31 - 1024
 
 
 def pack_blocks(weight: np.ndarray, block: int) -> np.ndarray:
@@ -62,7 +62,8 @@ def _folded_bias(
     others = tuple(a for a in range(weight.ndim) if a != axis)
     largest = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=others)
     _, shift = multipliers(node.src[0].type, node.src[1].type, out)
-    raised = largest << np.maximum(shift, 0)
+    # Beyond 2^32 it is out of range at any shift, and would leave 64 bits at the largest.
+    raised = np.minimum(largest, 2**32) << np.maximum(shift, 0)
     if int(raised.max()) >= ACCUMULATOR_LIMIT:
         raise UnsupportedOp(
             f"{node.name} ({node.op}): the sum of channel {int(raised.argmax())} may reach "
@@ -79,19 +80,6 @@ def _scales(x: Type, weight: Type, out: Type) -> np.ndarray:
     return np.array(pairs, np.int32)
 
 
-def _window(attrs: Conv2d, x: Type, out: Type, kernel: tuple[int, ...]) -> tuple[Field, ...]:
-    """The members of MW_WINDOW."""
-    return (
-        *zip(("batches", "in_h", "in_w", "in_c"), x.shape, strict=True),
-        *zip(("out_h", "out_w", "out_c"), out.shape[1:], strict=True),
-        *zip(("kernel_h", "kernel_w"), kernel, strict=True),
-        *zip(("stride_h", "stride_w"), attrs.stride, strict=True),
-        *zip(("dilation_h", "dilation_w"), attrs.dilation, strict=True),
-        ("pad_top", attrs.padding[0]),
-        ("pad_left", attrs.padding[2]),
-    )
-
-
 def _is_direct(node: Node, attrs: Conv2d) -> bool:
     return node.src[1].type.shape[1:3] == (1, 1) and not any(attrs.padding)
 
@@ -104,7 +92,7 @@ def _conv_fields(
     bias = _folded_bias(node, attrs, out, weight, axis)
     scales = np.broadcast_to(_scales(x, node.src[1].type, out), (len(bias), 2))
     return (
-        *_window(attrs, x, out, weight.shape[1:3]),
+        *window_fields(node, out, weight.shape[1:3], attrs.stride, attrs.padding, attrs.dilation),
         ("in_zero_point", x.zero_point),
         *s8_result(out, attrs.clamp),
         ("direct", int(_is_direct(node, attrs))),
@@ -132,7 +120,7 @@ def lower_conv2d_add_s8(node: Node) -> Lowered:
     assert isinstance(node.attrs, ConvAdd)
     hidden = _hidden(node)
     conv = _conv_s8(node, node.attrs.conv, hidden)
-    total = sum_fields(node.attrs.add.clamp, node.type, (hidden, node.src[3].type))
+    total = sum_fields(node, node.attrs.add.clamp, (hidden, node.src[3].type))
     fields = (*prefixed("conv", conv.fields), *prefixed("sum", total))
     return Lowered(fields, conv.workspace_bytes + 2 * node.type.shape[3], (0, 3))
 
@@ -207,7 +195,7 @@ def lower_whole_window_s8(node: Node) -> Lowered:
 def _f32_conv(node: Node, attrs: Conv2d, out: Type) -> tuple[Field, ...]:
     weight = _weight(node)
     return (
-        *_window(attrs, node.src[0].type, out, weight.shape[1:3]),
+        *window_fields(node, out, weight.shape[1:3], attrs.stride, attrs.padding, attrs.dilation),
         *f32_bounds(attrs.clamp),
         ("weights", weight.reshape(-1)),
         ("bias", _bias(node, out.shape[3])),

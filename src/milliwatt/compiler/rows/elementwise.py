@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import math
 
-from milliwatt.compiler.rows.results import f32_bounds, prefixed, s8_result, sum_fields
+from milliwatt.compiler.rows.results import (
+    check_scaled,
+    f32_bounds,
+    prefixed,
+    reach,
+    s8_result,
+    sum_fields,
+)
 from milliwatt.compiler.rows.row import Field, Lowered, Row
 from milliwatt.compiler.rows.strides import axes_array, collapse, row_major
 from milliwatt.ir.attrs import Elementwise
@@ -31,21 +38,23 @@ def _broadcast(node: Node) -> tuple[Field, ...]:
         ("a_step", a_step),
         ("b_step", b_step),
         ("rank", len(outer)),
-        ("axes", axes_array(outer, node.name)),
+        ("axes", axes_array(outer, node)),
     )
 
 
 def lower_sum_s8(node: Node) -> Lowered:
     """add and sub."""
     assert isinstance(node.attrs, Elementwise)
-    total = sum_fields(node.attrs.clamp, node.type, [s.type for s in node.src])
+    total = sum_fields(node, node.attrs.clamp, [s.type for s in node.src])
     return Lowered((*_broadcast(node), *prefixed("sum", total)))
 
 
 def lower_mul_s8(node: Node) -> Lowered:
-    """mul."""
+    """mul; UnsupportedOp where a product, brought to the result's scale, may leave 32 bits."""
     assert isinstance(node.attrs, Elementwise)
-    multiplier, shift = mul_multiplier(node.type, [s.type for s in node.src])
+    ins = [s.type for s in node.src]
+    multiplier, shift = mul_multiplier(node.type, ins)
+    check_scaled(node, reach(ins[0]) * reach(ins[1]), shift)
     return Lowered(
         (
             *_broadcast(node),

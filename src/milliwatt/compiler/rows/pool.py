@@ -4,35 +4,50 @@ from __future__ import annotations
 
 import math
 
-from milliwatt.compiler.rows.results import f32_bounds, s8_bounds, s8_result
+from milliwatt.compiler.rows.results import (
+    check_scaled,
+    f32_bounds,
+    reach,
+    s8_bounds,
+    s8_result,
+    window_fields,
+)
 from milliwatt.compiler.rows.row import Field, Lowered, Row
 from milliwatt.compiler.rows.strides import Axis, axes_array, collapse, row_major
+from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import NO_CLAMP, Mean, Pool2d
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.pool import mean_multiplier
 
+# The most s8 values that the kernels average: their sum, less a zero point each, is below 2^30.
+MEAN_LIMIT = 2**22
+
+
+def _check_count(node: Node, count: int) -> None:
+    if count >= MEAN_LIMIT:
+        raise UnsupportedOp(
+            f"{node.name} ({node.op}): a mean of {count} values; below {MEAN_LIMIT} wanted; "
+            "average in two steps"
+        )
+
 
 def lower_pool(node: Node) -> Lowered:
-    """max_pool2d and average_pool2d, s8 and f32: a window and the bounds of the result."""
+    """A pooling of s8 or f32: a window and the bounds of the result."""
     attrs = node.attrs
     assert isinstance(attrs, Pool2d)
-    bounds = (
-        f32_bounds(attrs.clamp) if node.type.dtype.is_float else s8_bounds(node.type, attrs.clamp)
-    )
-    return Lowered(
-        (
-            *zip(("batches", "in_h", "in_w", "in_c"), node.src[0].type.shape, strict=True),
-            *zip(("out_h", "out_w", "out_c"), node.type.shape[1:], strict=True),
-            *zip(("kernel_h", "kernel_w"), attrs.kernel, strict=True),
-            *zip(("stride_h", "stride_w"), attrs.stride, strict=True),
-            ("dilation_h", 1),
-            ("dilation_w", 1),
-            ("pad_top", attrs.padding[0]),
-            ("pad_left", attrs.padding[2]),
-            *bounds,
-        )
-    )
+    window = window_fields(node, node.type, attrs.kernel, attrs.stride, attrs.padding)
+    if node.type.dtype.is_float:
+        return Lowered((*window, *f32_bounds(attrs.clamp)))
+    return Lowered((*window, *s8_bounds(node.type, attrs.clamp)))
+
+
+def lower_average_pool_s8(node: Node) -> Lowered:
+    """average_pool2d in s8: the sum of a window stays in 32 bits."""
+    assert isinstance(node.attrs, Pool2d)
+    image = node.src[0].type.shape[1:3]
+    _check_count(node, math.prod(min(k, n) for k, n in zip(node.attrs.kernel, image, strict=True)))
+    return lower_pool(node)
 
 
 def _reduction(node: Node) -> tuple[Field, ...]:
@@ -50,15 +65,18 @@ def _reduction(node: Node) -> tuple[Field, ...]:
         ("step", row[1]),
         ("out_rank", len(kept)),
         ("in_rank", len(outer)),
-        ("out_axes", axes_array(kept, node.name)),
-        ("in_axes", axes_array(outer, node.name)),
+        ("out_axes", axes_array(kept, node)),
+        ("in_axes", axes_array(outer, node)),
     )
 
 
 def lower_mean_s8(node: Node) -> Lowered:
     """mean over any axes; 1 / count sits in the multiplier."""
     x, out = node.src[0].type, node.type
-    multiplier, shift = mean_multiplier(out, x, x.size // out.size)
+    count = x.size // out.size
+    _check_count(node, count)
+    multiplier, shift = mean_multiplier(out, x, count)
+    check_scaled(node, reach(x) * count, shift)
     return Lowered(
         (
             *_reduction(node),
@@ -79,7 +97,7 @@ _S8, _F32 = ("s8", "s8"), ("f32", "f32")
 ROWS = (
     Row(Op.MAX_POOL2D, _S8, "max_pool2d_s8", "pool2d_s8_params", lower_pool),
     Row(Op.MAX_POOL2D, _F32, "max_pool2d_f32", "pool2d_f32_params", lower_pool),
-    Row(Op.AVERAGE_POOL2D, _S8, "average_pool2d_s8", "pool2d_s8_params", lower_pool),
+    Row(Op.AVERAGE_POOL2D, _S8, "average_pool2d_s8", "pool2d_s8_params", lower_average_pool_s8),
     Row(Op.AVERAGE_POOL2D, _F32, "average_pool2d_f32", "pool2d_f32_params", lower_pool),
     Row(Op.MEAN, _S8, "mean_s8", "mean_s8_params", lower_mean_s8),
     Row(Op.MEAN, _F32, "mean_f32", "mean_f32_params", lower_mean_f32),

@@ -1,4 +1,4 @@
-"""Rows of the operators that move bytes, of any type: pad, reshape, transpose, concat."""
+"""Rows of the operators that move bytes, of any type: pad, transpose, concat."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _runs(node: Node, axes: list[Axis]) -> tuple[Field, ...]:
         ("runs", math.prod(size for size, _, _ in loops)),
         ("run_bytes", run),
         ("rank", len(loops)),
-        ("axes", axes_array(loops, node.name)),
+        ("axes", axes_array(loops, node)),
     )
 
 
@@ -59,11 +59,6 @@ def lower_pad(node: Node) -> Lowered:
     )
 
 
-def lower_reshape(node: Node) -> Lowered:
-    """reshape: a copy, which a planner that shares the buffer leaves out."""
-    return Lowered((("bytes", node.type.nbytes),))
-
-
 def lower_concat(node: Node) -> Lowered:
     """concat: one run of bytes per operand and row."""
     assert isinstance(node.attrs, Concat)
@@ -80,7 +75,6 @@ def lower_concat(node: Node) -> Lowered:
 
 ROWS = (
     Row(Op.PAD, ANY, "pad", "pad_params", lower_pad),
-    Row(Op.RESHAPE, ANY, "copy", "copy_params", lower_reshape, inplace=(0,)),
     Row(Op.TRANSPOSE, ANY, "transpose", "transpose_params", lower_transpose),
     Row(Op.CONCAT, ANY, "concat", "concat_params", lower_concat, variadic=True),
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from milliwatt.errors import UnsupportedOp
+from milliwatt.ir.graph import Node
 
 # One loop: (size, stride of the first buffer, stride of the second).
 Axis = tuple[int, int, int]
@@ -39,8 +40,11 @@ def collapse(axes: Iterable[Axis]) -> list[Axis]:
     return loops
 
 
-def axes_array(loops: Sequence[Axis], what: str) -> np.ndarray:
+def axes_array(loops: Sequence[Axis], node: Node) -> np.ndarray:
     """Loops as the s32 [rank][3] array that mw_walk_next reads; a row of zeros for none."""
     if len(loops) > MAX_RANK:
-        raise UnsupportedOp(f"{what}: {len(loops)} loops after merging axes; {MAX_RANK} at most")
+        raise UnsupportedOp(
+            f"{node.name} ({node.op}): {len(loops)} axes are left after merging neighbours; "
+            f"{MAX_RANK} at most wanted; reshape to fewer axes or split the node"
+        )
     return np.array(list(loops) or [(0, 0, 0)], np.int32).reshape(-1)

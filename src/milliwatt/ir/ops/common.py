@@ -11,6 +11,8 @@ from milliwatt.ir import fixedpoint as fx
 from milliwatt.ir.attrs import Clamp
 from milliwatt.ir.types import DType, Quant, Type
 
+F32_MAX = float(np.finfo(np.float32).max)
+
 
 def want(condition: bool, message: str) -> None:
     """Raise InvalidGraph(message) unless `condition`."""
@@ -69,9 +71,13 @@ def clamp_range(clamp: Clamp, out: Type) -> tuple[int, int]:
 
 
 def clip(values: np.ndarray, clamp: Clamp, out: Type) -> np.ndarray:
-    """Apply a fused activation and cast to the result's element type."""
+    """Apply a fused activation and cast to the result's element type.
+
+    No bound of a float is the largest float32, as in TFLite: a result that overflows is finite.
+    """
     if out.dtype.is_float:
-        reals: np.ndarray = np.clip(values, np.float32(clamp[0]), np.float32(clamp[1]))
+        least, most = (np.float32(min(max(bound, -F32_MAX), F32_MAX)) for bound in clamp)
+        reals: np.ndarray = np.clip(values, least, most)
         return reals.astype(np.float32)
     low, high = clamp_range(clamp, out)
     # The reference applies max first, then min: with crossed bounds `high` wins, as np.clip does.
