@@ -20,7 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # What `make check` leaves to `make test`: long, and seldom the first to fail.
 SLOW = (
-    "conformance/",
+    "conformance/test_models.py",
+    "conformance/test_single_ops.py",
     "unit/formats/test_layout.py::test_random_networks",
     "unit/zoo/test_digits.py",
     "property/test_passes.py::test_passes_keep_meaning_on_models",
