@@ -11,6 +11,8 @@ MilliwattError
 └── BadData          an input array or data set has the wrong shape, type or values
 
 Messages are one line: node, what was found, what is allowed, what to do.
+
+MilliwattWarning is for what works but is hardly meant; it is a UserWarning and no error.
 """
 
 
@@ -48,3 +50,7 @@ class MachineFault(MilliwattError):
 
 class BadData(MilliwattError):
     """An input array or data set has the wrong shape, type or values."""
+
+
+class MilliwattWarning(UserWarning):
+    """Something that works but is hardly meant, in one line; `mw` prints it as a notice."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +39,9 @@ def predict(graph: Graph, samples: Arrays) -> Arrays:
         array if node.type.dtype.is_float else quantize_array(array, node.type)
         for array, node in zip(samples, graph.inputs, strict=True)
     )
-    outputs = run_samples(graph, given)
+    # An overflow is `calibrate`'s to report: it knows sample and layer.
+    with np.errstate(over="ignore", invalid="ignore"):
+        outputs = run_samples(graph, given)
     return tuple(
         array if node.type.dtype.is_float else dequantize_array(array, node.type)
         for array, node in zip(outputs, graph.outputs, strict=True)
@@ -87,10 +91,19 @@ def make_score(
     return lambda outputs: top1(outputs, wanted)
 
 
-def _checked(value: float) -> float:
-    if not np.isfinite(value):
-        raise BadData(f"score returned {value}; a finite number wanted, higher for better")
-    return float(value)
+def _checked(value: Any) -> float:
+    """What the caller's score returned as a float; BadData where it is no finite number."""
+    try:
+        number = math.nan if isinstance(value, str) or np.ndim(value) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        found = " ".join(str(value).split())[:60]
+        raise BadData(
+            f"score returned {found} ({type(value).__name__}); a finite number wanted, "
+            "higher for better"
+        )
+    return number
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Memory is bounded whatever the number of samples: an observer keeps two numbers 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 from milliwatt.compress.int8 import FOLLOW, LEAST_SCALE, Range
 from milliwatt.compress.progress import track
 from milliwatt.compress.samples import Data, batches
-from milliwatt.errors import BadData
+from milliwatt.errors import BadData, MilliwattWarning
 from milliwatt.ir.batch import batch_size, run_batches
 from milliwatt.ir.graph import Graph, Node
 
@@ -22,6 +23,7 @@ DEFAULT_PERCENTILE = 99.99
 # Clipping candidates of the MSE search, as fractions of the largest magnitude: 2**0 to 2**-12.
 FRACTIONS = 2.0 ** (-np.arange(97) / 8)
 STEPS = 255
+_MOST = np.finfo(np.float32).max
 
 
 class MinMax:
@@ -195,27 +197,59 @@ def calibrate(graph: Graph, data: Data, method: Method) -> dict[str, Range]:
     """Run the float graph over `data` and return the real range (low, high) of every value by name.
 
     BadData for bad samples (see `samples.batches`) and where a value overflows float32 on the way.
+    MilliwattWarning where the samples say little.
     """
+    count = 0
     observers = {node.name: method.observer() for node in observed(graph)}
     total = -(-len(data) // batch_size(graph)) if isinstance(data, np.ndarray) else None
     for first, values in track(_runs(graph, data), "calibrating", total):
         for name, observer in observers.items():
             value = values[name]
-            if not np.isfinite(value).all():
-                flat = value.reshape(len(value), -1)
-                bad = first + int(np.argmax(~np.isfinite(flat).all(axis=1)))
+            # The reference holds results at the largest float32; NaN fails both comparisons.
+            if not (value.max() < _MOST and value.min() > -_MOST):
+                flat = np.abs(value.reshape(len(value), -1))
+                bad = first + int(np.argmax(~(flat < _MOST).all(axis=1)))
                 raise BadData(
-                    f"{name}: value is infinite or NaN on sample {bad}; "
+                    f"{name}: value overflows float32 or is NaN on sample {bad}; "
                     "check the weights and the scale of the input"
                 )
             observer.observe(value)
+        count = first + len(values[graph.inputs[0].name])
+    _warn(graph, {node.name: observers[node.name] for node in graph.inputs}, count)
     return {name: observer.range() for name, observer in observers.items()}
+
+
+def _warn(graph: Graph, inputs: dict[str, MinMax], count: int) -> None:
+    """Tell of a single sample and of inputs that hold one value throughout."""
+    if count == 1:
+        text = "1 calibration sample given; 50 to 200 are usual"
+        warnings.warn(f"{graph.name}: {text}", MilliwattWarning, stacklevel=2)
+    for name, seen in inputs.items():
+        if seen.low == seen.high:
+            samples = f"all {count} samples" if count > 1 else "the sample"
+            text = f"input {name} is constant on {samples}: ranges will be useless"
+            warnings.warn(f"{graph.name}: {text}", MilliwattWarning, stacklevel=2)
 
 
 def _runs(graph: Graph, data: Data) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """(index of the first sample, values by name) of every batch that is run."""
-    first = 0
+    first, overflows = 0, list[object]()
     for arrays in batches(graph, data):
-        for rows, values in run_batches(graph, arrays):
+        steps = run_batches(graph, arrays)
+        while True:
+            # Not around the whole loop: the caller's own generator keeps its settings.
+            with np.errstate(
+                over="call", call=lambda *seen: overflows.append(seen), invalid="ignore"
+            ):
+                step = next(steps, None)
+            if step is None:
+                break
+            rows, values = step
             yield first + rows.start, values
+            if overflows:  # inside a layer, whose clamp makes it finite again
+                largest = max(float(np.abs(array).max()) for array in arrays)
+                raise BadData(
+                    f"{graph.name}: a value overflows float32 near sample {first + rows.start}, "
+                    f"inputs reach {largest:.3g}; check the weights and the scale of the input"
+                )
         first += len(arrays[0])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import numbers
+from typing import Any
 
 import numpy as np
 
@@ -40,11 +42,13 @@ def quantize(
             "percentile:99.9", or "mse" (clipping of least mean square error).
         labels: class index of each sample, [N]: accuracy is the share of right argmaxes.
         score: measures accuracy in place of labels: f32 outputs [N, ...] in, higher for better.
-        max_drop: largest loss of accuracy against the float graph, e.g. 0.01. Where all layers in
+        max_drop: largest loss of accuracy against the float graph, e.g. 0.01 for 1 %, below 1
+            unless score has units of its own. Where all layers in
             s8 lose more, the fewest and costliest stay in f32. Without labels or score, accuracy is
             the share of samples on which the argmax of both graphs agrees.
         io: "s8" makes inputs and outputs s8; "f32" keeps them float and adds conversions.
-    Returns: the quantized graph; nodes keep their names.
+    Returns: the quantized graph; nodes keep their names. MilliwattWarning tells of samples that
+        say little: a single one, or an input that never changes.
     Raises: BadData for samples, labels or options that do not fit (it names sample and input),
         InvalidGraph for a graph that is quantized already, UnsupportedOp for a node without an s8
         form, MilliwattError where max_drop cannot be met.
@@ -75,8 +79,7 @@ def quantize_with_report(
     method = Method.parse(calibration)
     if io not in ("s8", "f32"):
         raise BadData(f'io is "{io}"; "s8" or "f32" wanted')
-    if max_drop is not None and not 0 <= max_drop < math.inf:
-        raise BadData(f"max_drop is {max_drop}; a finite number of 0 or more wanted")
+    _check_max_drop(max_drop, of_share=score is None)
     _check_float(graph)
     prepared = prepare(verify(graph))
     if labels is None and score is None and max_drop is None:
@@ -106,6 +109,16 @@ def quantize_with_report(
         costs=costs,
     )
     return verify(trial.quantized(kept)), report
+
+
+def _check_max_drop(max_drop: Any, of_share: bool) -> None:
+    """BadData where `max_drop` is no loss; one of a share (accuracy, agreement) is below 1."""
+    if max_drop is None:
+        return
+    is_number = isinstance(max_drop, numbers.Real) and not isinstance(max_drop, bool)
+    if not is_number or not 0 <= max_drop < (1 if of_share else math.inf):
+        most = " and below 1 wanted: 0.01 is 1 %" if of_share else " wanted, in units of the score"
+        raise BadData(f"max_drop is {max_drop!r}; a finite number of 0 or more{most}")
 
 
 def _check_float(graph: Graph) -> None:

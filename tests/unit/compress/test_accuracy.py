@@ -9,7 +9,7 @@ import pytest
 
 from milliwatt.compress.accuracy import predict
 from milliwatt.compress.quantize import quantize, quantize_with_report
-from milliwatt.errors import BadData, MilliwattError
+from milliwatt.errors import BadData, MilliwattError, MilliwattWarning
 from milliwatt.ir.graph import Graph, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
@@ -146,6 +146,16 @@ OPTIONS = {
     "both": ({"labels": np.zeros(8, int), "score": np.mean}, "both labels and score"),
     "score is nan": ({"score": lambda y: float("nan")}, "score returned nan"),
     "negative limit": ({"max_drop": -0.1}, "max_drop is -0.1"),
+    "limit of everything": ({"max_drop": 1}, "max_drop is 1; .* below 1 wanted: 0.01 is 1 %"),
+    "limit in percent": ({"max_drop": "1%"}, "max_drop is '1%'; .* 0.01 is 1 %"),
+    "limit is a flag": ({"max_drop": True}, "max_drop is True"),
+    "limit of a score": (
+        {"max_drop": -2, "score": lambda y: 1.0},
+        "max_drop is -2; a finite number of 0 or more wanted, in units of the score",
+    ),
+    "score is nothing": ({"score": lambda y: None}, r"score returned None \(NoneType\)"),
+    "score is text": ({"score": lambda y: "0.5"}, r"score returned 0.5 \(str\)"),
+    "score is a row": ({"score": lambda y: y[0]}, r"score returned \[.* \(ndarray\)"),
     "limit is nan": ({"max_drop": float("nan")}, "max_drop is nan"),
     "unknown edges": ({"io": "u8"}, 'io is "u8"'),
     "unknown calibration": ({"calibration": "kl"}, 'calibration is "kl"'),
@@ -159,6 +169,45 @@ def test_bad_options(options, message) -> None:
     with pytest.raises(BadData, match=message) as caught:
         quantize(graph, samples(graph, 8), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_score_has_its_own_units() -> None:
+    """A limit of 5 points of a score that counts in points."""
+    graph = small_cnn()
+    data = samples(graph, 8)
+    _, report = quantize_with_report(
+        graph, data, score=lambda y: np.float32(100 - 0 * y.sum()), max_drop=5
+    )
+    assert (report.score, report.kept) == (100.0, ())
+
+
+@pytest.mark.parametrize("options", [{}, {"max_drop": 0.5}, {"labels": np.zeros(8, int)}])
+@pytest.mark.parametrize("calibration", ["min-max", "percentile", "mse"])
+def test_samples_beyond_float32(options, calibration) -> None:
+    """Values that overflow on the way are refused, without a warning from NumPy."""
+    graph = small_cnn()
+    huge = np.full((8, 8, 8, 3), 3e38, np.float32)
+    huge[0] = -3e38
+    with pytest.raises(BadData, match="check the weights and the scale of the input"):
+        quantize(graph, huge, calibration=calibration, **options)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.zeros((6, 8, 8, 3)), "input x is constant on all 6 samples: ranges will be useless"),
+        (
+            lambda: (np.full((1, 8, 8, 3), 7.0) for _ in range(3)),
+            "input x is constant on all 3 samples",
+        ),
+        (np.eye(8)[None, :, :, None] * np.ones(3), "1 calibration sample given; 50 to 200"),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"max_drop": 0.99}])
+def test_samples_that_say_little(data, message, options) -> None:
+    with pytest.warns(MilliwattWarning, match=f"^small: {message}") as caught:
+        quantize(small_cnn(), data() if callable(data) else data, **options)
+    assert len(caught) == 1
 
 
 def test_regression_needs_a_score() -> None:

@@ -40,7 +40,7 @@ def test_sqnr_by_hand() -> None:
     """The input row's ratio and clipping follow from the definition."""
     x = graph_input((1, 2), DType.F32, "x")
     graph = Graph((x,), (dense(np.eye(2), x, "y"),))
-    quantized = quantize(graph, np.array([[0.0, 2.55]], np.float32))
+    quantized = quantize(graph, np.array([[0.0, 2.55]] * 2, np.float32))
     row = layer_report(graph, quantized, np.array([[1.004, 3.55]], np.float32))[0]
     wanted = 10 * math.log10((1.004**2 + 3.55**2) / (0.004**2 + 1.0**2))
     assert row.sqnr_db == pytest.approx(wanted, abs=0.01)
