@@ -21,7 +21,8 @@ from milliwatt.errors import ImportFailed, InvalidGraph, ToolMissing, Unsupporte
 from milliwatt.formats.layout import to_nhwc
 from milliwatt.formats.torch_axes import channels_first
 from milliwatt.formats.torch_call import Builder, Call, Const
-from milliwatt.formats.torch_ops import HANDLERS, WORKS
+from milliwatt.formats.torch_names import WORKS, is_recurrent, no_kernel, node_name, place
+from milliwatt.formats.torch_ops import HANDLERS
 from milliwatt.ir.attrs import Transpose
 from milliwatt.ir.graph import Graph, Node, graph_input
 from milliwatt.ir.ops import Op
@@ -51,7 +52,8 @@ def read_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
     `example` is a float array or tensor, or a tuple of them, one for every argument of `forward`,
     in torch's axis order and with the batch the firmware runs (1 as a rule). Inputs [N,C,H,W]
     become [N,H,W,C] (see the head of this file). Nodes are named after the module's submodules
-    (`features.0.conv`), constants after its parameters. The module is left as it was.
+    (`features.0.conv`; `features.conv2d_0` where only a number is given), constants after its
+    parameters. The module is left as it was.
 
     Raises ImportFailed where the module does not run on the example or cannot be exported,
     UnsupportedOp where it uses an operator without a kernel, ToolMissing without PyTorch.
@@ -243,12 +245,12 @@ class _Importer:
         return value
 
     def _call(self, fx: Any) -> Any:
-        name = _path(fx)
+        where = place(fx)
         if getattr(fx.target, "__name__", "") == "getitem":
             part = self.values[fx.args[0]][fx.args[1]]
             if part is None and fx.users:
                 raise UnsupportedOp(
-                    f"{name}: uses a second result of {fx.args[0].target}; only its first works"
+                    f"{where}: uses a second result of {fx.args[0].target}; only its first works"
                 )
             return part
         operands = [self.values[a] for a in fx.all_input_nodes]
@@ -257,25 +259,23 @@ class _Importer:
             return None  # torch's own assertions: shapes are fixed here, so they hold
         if schema is not None and all(isinstance(v, (Const, tuple)) for v in operands):
             return self._folded(fx)
-        target = str(fx.target).removesuffix(".default")
-        if schema is None or str(fx.target) not in HANDLERS:
-            if target.startswith("aten.full_like"):
+        if schema is None or str(fx.target) not in HANDLERS or is_recurrent(fx):
+            if str(fx.target).startswith("aten.full_like"):
                 return Const(self.torch.full(fx.meta["val"].shape, float(fx.args[1])))
-            raise UnsupportedOp(f"{name} ({target}): no kernel for this operator; {WORKS}")
+            raise UnsupportedOp(no_kernel(fx))
         args = {a.name: a.default_value for a in schema.arguments}
         args |= dict(zip(args, (self._operand(a) for a in fx.args), strict=False))
         args |= {key: self._operand(value) for key, value in fx.kwargs.items() if key in args}
         result = fx.meta.get("val")
         first = result[0] if isinstance(result, (tuple, list)) else result
         if first.dtype != self.torch.float32:
-            raise UnsupportedOp(
-                f"{name} ({target}): the result is {first.dtype}; torch.float32 wanted"
-            )
-        call = Call(self.builder, target, name, args, tuple(int(d) for d in first.shape))
+            raise UnsupportedOp(f"{where}: the result is {first.dtype}; torch.float32 wanted")
+        shape = tuple(int(d) for d in first.shape)
+        call = Call(self.builder, where, node_name(fx), args, shape)
         try:
             return HANDLERS[str(fx.target)](call)
         except InvalidGraph as error:
-            raise UnsupportedOp(f"{name} ({target}): {error}") from None
+            raise UnsupportedOp(f"{where}: {error}") from None
 
     def _operand(self, value: Any) -> Any:
         if isinstance(value, (list, tuple)):
@@ -295,17 +295,3 @@ class _Importer:
         if isinstance(result, (tuple, list)):
             return tuple(Const(r) for r in result)
         return Const(result)
-
-
-def _path(fx: Any) -> str:
-    """The name of the submodule that makes the call; the call's own name is added for functions.
-
-    A module of torch.nn is one layer, so its path says all; the user's own may make many calls.
-    """
-    stack = list((fx.meta.get("nn_module_stack") or {}).values())
-    path, kind = (str(part) for part in stack[-1]) if stack else ("", "")
-    path = path.split("@")[0]
-    is_layer = kind.startswith("torch.nn.modules.") and ".container." not in kind
-    if path and is_layer:
-        return path
-    return f"{path}.{fx.name}" if path else str(fx.name)

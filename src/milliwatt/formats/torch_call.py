@@ -62,10 +62,13 @@ class Builder:
 
 @dataclass(frozen=True)
 class Call:
-    """One ATen call: operands by their names in the schema, place in the module, shape."""
+    """One ATen call: operands by their names in the schema, name of its node, shape.
+
+    `where` is its place for messages: the user's module path and class, or the ATen operator.
+    """
 
     builder: Builder
-    target: str
+    where: str
     name: str
     args: dict[str, Any]
     shape: tuple[int, ...]
@@ -114,5 +117,5 @@ class Call:
         return self.emit(Op.RESHAPE, [x], Reshape(tuple(shape)), part)
 
     def unsupported(self, why: str) -> UnsupportedOp:
-        """The error for this call: module path, ATen operator, what was found, what is allowed."""
-        return UnsupportedOp(f"{self.name} ({self.target}): {why}")
+        """The error for this call: its place, what was found, what is allowed."""
+        return UnsupportedOp(f"{self.where}: {why}")

@@ -30,12 +30,6 @@ from milliwatt.ir.attrs import (
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 
-WORKS = (
-    "conv1d, conv2d (dense or depthwise), linear, batch_norm, relu, relu6, hardtanh, clamp, "
-    "hardswish, hardsigmoid, silu, sigmoid, tanh, softmax, max_pool, avg_pool, adaptive pools to a "
-    "divisor, mean, add, sub, mul, div by a constant, cat, flatten, reshape, permute, constant pad "
-    "and dropout work"
-)
 _TO_LAST = (0, 2, 3, 1)
 _TO_FIRST = (0, 3, 1, 2)
 

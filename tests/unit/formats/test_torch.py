@@ -187,11 +187,33 @@ def test_relu6_and_hardswish_clamp_once() -> None:
 def test_names_are_the_modules_own() -> None:
     graph = net_graph("mobilenet")
     names = [n.name for n in graph.nodes()]
-    assert {"features.0.0", "features.1.0.weight", "expand.3", "add", "classifier.1.bias"} <= set(
-        names
-    )
+    assert {"features.0.conv2d_0", "features.1.0.weight", "add", "classifier.1.bias"} <= set(names)
     assert len(set(names)) == len(names)
     assert graph.name == "MobileNet"
+
+
+def test_numbered_layers_and_functions_have_readable_names() -> None:
+    """No name is a bare number or an operator of torch's own."""
+    net = settle(
+        nn.Sequential(
+            *(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+            *(nn.Linear(24, 3), nn.Softmax(1)),
+        )
+    )
+    graph = imported(net, (1, 4, 9, 6))
+    names = {n.op: n.name for n in graph.nodes() if not n.is_constant}
+    assert names[Op.CONV2D] == "conv2d_0"
+    assert names[Op.ADD] == "batch_norm2d_1"
+    assert names[Op.CLAMP] == "relu_2"
+    assert names[Op.MAX_POOL2D] == "max_pool2d_3"
+    assert names[Op.FULLY_CONNECTED] == "linear_5"
+    assert graph.outputs[0].name == "softmax_6"
+    body = function(lambda x: F.softmax(F.max_pool2d(F.conv2d(x, torch.ones(3, 4, 1, 1)), 2), 3))
+    graph = imported(body, IMAGE)
+    names = {n.op: n.name for n in graph.nodes() if not n.is_constant}
+    assert names[Op.CONV2D] == "conv2d"
+    assert names[Op.MAX_POOL2D] == "max_pool2d"
+    assert names[Op.SOFTMAX] == "softmax"
 
 
 def test_shared_weights_stay_one_constant() -> None:

@@ -34,7 +34,29 @@ class Nested(nn.Module):
 
 
 def test_unknown_operator_names_module_operator_and_what_works() -> None:
-    fails(UnsupportedOp, Nested(nn.GELU()), IMAGE, "features.1 (aten.gelu)", "relu", "conv2d")
+    words = (
+        "features.1 (torch.nn.GELU): aten.gelu has no kernel",
+        "SiLU is the nearest",
+        "docs/ops.md",
+    )
+    fails(UnsupportedOp, Nested(nn.GELU()), IMAGE, *words)
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.LSTM(4, 3, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.encoder(x)[0]
+
+
+def test_a_layer_made_of_many_operators_is_named_itself() -> None:
+    with pytest.raises(UnsupportedOp) as caught:
+        read_torch(Recurrent(), torch.ones(1, 5, 4))
+    assert str(caught.value).startswith("encoder (torch.nn.LSTM): ")
+    assert "Conv1d over time" in str(caught.value)
+    assert len(str(caught.value)) < 160
 
 
 @pytest.mark.parametrize(
@@ -51,7 +73,9 @@ def test_unknown_operator_names_module_operator_and_what_works() -> None:
     ],
 )
 def test_unsupported_options(layer: Any, words: tuple[str, ...]) -> None:
-    fails(UnsupportedOp, Nested(layer), IMAGE, "features.1 (aten.", *words)
+    fails(
+        UnsupportedOp, Nested(layer), IMAGE, f"features.1 (torch.nn.{type(layer).__name__})", *words
+    )
 
 
 @pytest.mark.parametrize(
