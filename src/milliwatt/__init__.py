@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         layer_report,
         load,
         quantize,
+        save,
         to_torch,
     )
     from milliwatt.compiler.board import Board
@@ -65,6 +66,7 @@ __all__ = [
     "layer_report",
     "load",
     "quantize",
+    "save",
     "to_torch",
 ]
 
@@ -81,6 +83,7 @@ _HOMES = {
     "layer_report": "milliwatt.api",
     "load": "milliwatt.api",
     "quantize": "milliwatt.api",
+    "save": "milliwatt.api",
     "to_torch": "milliwatt.api",
 }
 

@@ -1,14 +1,15 @@
-"""The public verbs: load, to_torch and from_torch, quantize, build; and Firmware, which runs,
-measures, checks and saves.
+"""The public verbs: load and save, to_torch and from_torch, quantize, build; and Firmware, which
+runs, measures, checks and saves.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from milliwatt.compiler.board import Board
 from milliwatt.compiler.build import link
@@ -16,17 +17,17 @@ from milliwatt.compiler.firmware import Firmware as Image
 from milliwatt.compiler.memory import draw_plan
 from milliwatt.compiler.program import Program, compile_graph
 from milliwatt.compiler.toolchain import STACK_BYTES
-from milliwatt.compress.quantize import quantize
+from milliwatt.compress.quantize import quantize as quantize_graph
 from milliwatt.compress.report import layer_report
 from milliwatt.debug.compare import Divergence, Target, first_divergence
-from milliwatt.debug.files import read_graph, write_folder
+from milliwatt.debug.files import read_graph, write_folder, write_graph
 from milliwatt.debug.inputs import as_inputs, random_inputs, samples
 from milliwatt.debug.report import Report, equal, make_report, reference_outputs
 from milliwatt.emulate.boards import board, boards
 from milliwatt.emulate.boards import board as find_board
 from milliwatt.emulate.machine import LIMIT_CYCLES, Trace, machine_for
 from milliwatt.emulate.machine import run as run_firmware
-from milliwatt.errors import ImportFailed
+from milliwatt.errors import BadData, ImportFailed
 from milliwatt.formats.bridge import from_torch, to_torch
 from milliwatt.ir.graph import Graph
 
@@ -42,12 +43,35 @@ __all__ = [
     "layer_report",
     "load",
     "quantize",
+    "save",
     "to_torch",
 ]
 
 DEFAULT_BOARD = "nucleo-l4r5zi"
 SEED = 0
 """Seed of the random input that a profile without an input uses."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _wants_graph(verb: Callable[P, R]) -> Callable[P, R]:
+    """The verb, with BadData where its first argument is a model that was not loaded."""
+
+    @functools.wraps(verb)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = args[0] if args else kwargs.get("graph")
+        if (args or "graph" in kwargs) and not isinstance(given, Graph):
+            raise BadData(
+                f"{verb.__name__}: {type(given).__name__} given; a Graph wanted, "
+                "call mw.load(...) first"
+            )
+        return verb(*args, **kwargs)
+
+    return checked
+
+
+quantize = _wants_graph(quantize_graph)
 
 
 def load(
@@ -95,6 +119,19 @@ def load(
     return read_torch(source, example, name=name)
 
 
+@_wants_graph
+def save(graph: Graph, path: str | os.PathLike[str]) -> None:
+    """Write a graph as a .mwg file, text that `load` and `mw` read; its folder is made.
+
+    The file appears whole or not at all, over an older one if there is one. Raises: BadData for
+    another suffix; MilliwattError naming the file where it cannot be written.
+    """
+    if Path(path).suffix.lower() != ".mwg":
+        raise BadData(f"{path}: a name that ends in .mwg wanted")
+    write_graph(graph, Path(path))
+
+
+@_wants_graph
 def build(
     graph: Graph,
     *,
@@ -133,6 +170,10 @@ class Firmware:
     image: Image
     toolchain: str
     stack_bytes: int = STACK_BYTES
+
+    def __repr__(self) -> str:
+        sizes = f"{self.flash_bytes:,} flash, {self.static_ram_bytes:,} RAM bytes"
+        return f"<Firmware {self.image.name} for {self.board.name}: {sizes}>"
 
     @property
     def board(self) -> Board:

@@ -120,7 +120,6 @@ def quantize(
     from milliwatt.cli_show import note, show, show_json, waiting
     from milliwatt.compress.quantize import quantize_with_report
     from milliwatt.debug.arrays import read_array, read_arrays
-    from milliwatt.debug.files import write_graph
     from milliwatt.debug.model import quantization_view
 
     if output.suffix != ".mwg":
@@ -138,7 +137,7 @@ def quantize(
             max_drop=max_drop,
         )
         rows = api.layer_report(graph, made, samples)
-    write_graph(made, output)
+    api.save(made, output)
     if as_json:
         layers = [row.to_dict() for row in rows]
         show_json({"model": made.name, "output": str(output), **report.to_dict(), "layers": layers})

@@ -78,7 +78,7 @@ def run_command(line: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_commands_run(document: str) -> None:
     """Every line after a `$` in a console block."""
     lines = [
@@ -93,13 +93,30 @@ def test_commands_run(document: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("document", ["README.md", "docs/tutorial.md"])
-def test_python_runs(document: str) -> None:
-    """The Python blocks of a document, in order, in one namespace."""
+def test_the_readmes_python_runs() -> None:
+    """Its Python blocks, in order, in one namespace."""
     pytest.importorskip("torch", reason="the documents import a torch module")
-    code = "\n".join(block for _, block in blocks(document, "python"))
+    code = "\n".join(block for _, block in blocks("README.md", "python"))
     assert "mw.quantize" in code
-    exec(compile(code, document, "exec"), {"__name__": "document"})
+    exec(compile(code, "README.md", "exec"), {"__name__": "document"})
+
+
+def test_the_tutorial_runs_in_an_empty_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python and shell blocks, in the document's order; the first make what the others read."""
+    pytest.importorskip("torch", reason="the documents import a torch module")
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "document"}
+    ran = set()
+    for language, block in blocks("docs/tutorial.md", "python", "console"):
+        ran.add(language)
+        if language == "python":
+            exec(compile(block, "docs/tutorial.md", "exec"), names)
+        else:
+            for line in block.splitlines():
+                run_command(line.removeprefix("$ "))
+    assert ran == {"python", "console"}
 
 
 def test_porting_compiles_and_runs(tmp_path: Path) -> None:

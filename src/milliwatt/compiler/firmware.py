@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from milliwatt.compiler.board import Board
 from milliwatt.ir.types import Type
@@ -57,10 +57,10 @@ class Firmware:
     board: Board
     toolchain: str
     optimize: str
-    sources: Mapping[str, str]
-    image: bytes
-    symbols: tuple[Symbol, ...]
-    layers: tuple[Layer, ...]
+    sources: Mapping[str, str] = field(repr=False)
+    image: bytes = field(repr=False)
+    symbols: tuple[Symbol, ...] = field(repr=False)
+    layers: tuple[Layer, ...] = field(repr=False)
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     arena_bytes: int

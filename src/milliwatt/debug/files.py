@@ -49,7 +49,10 @@ def read_graph(path: Path) -> Graph:
 
 
 def write_graph(graph: Graph, path: Path) -> None:
-    """Write `graph` as text that `read_graph` takes; MilliwattError where that fails."""
+    """Write `graph` as text that `read_graph` takes, in a folder made for it; MilliwattError
+    where that fails."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, print_graph(graph).encode())
 
 

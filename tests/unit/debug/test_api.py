@@ -63,6 +63,42 @@ def test_load_tells_sources_apart(tmp_path: Path) -> None:
             mw.load(source)  # type: ignore[arg-type]
 
 
+def test_save_and_load(tmp_path: Path) -> None:
+    """A saved graph loads as it was, from a folder that save made; other suffixes are refused."""
+    path = tmp_path / "deep" / "m.mwg"
+    mw.save(small_cnn(), path)
+    assert print_graph(mw.load(path)) == print_graph(small_cnn())
+    assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(mw.BadData, match=r"m\.txt: a name that ends in \.mwg wanted"):
+        mw.save(small_cnn(), tmp_path / "m.txt")
+    with pytest.raises(mw.MilliwattError, match="cannot be written"):
+        mw.save(small_cnn(), path / "m.mwg")
+
+
+def test_verbs_want_a_graph(tmp_path: Path) -> None:
+    """A model that was not loaded gives one line; a missing argument is Python's own error."""
+    for call in (
+        lambda: mw.quantize("x.tflite", np.zeros((1, 2), np.float32)),  # type: ignore[arg-type]
+        lambda: mw.build("x.tflite"),  # type: ignore[arg-type]
+        lambda: mw.build(graph="x.tflite"),  # type: ignore[arg-type]
+        lambda: mw.save("x.tflite", tmp_path / "m.mwg"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(mw.BadData, match=r"str given; a Graph wanted, call mw\.load\(\.\.\.\)"):
+            call()
+    with pytest.raises(TypeError, match="missing"):
+        mw.build()  # type: ignore[call-arg]
+    assert "Jacob et al." in (mw.quantize.__doc__ or "")
+
+
+def test_firmware_prints_as_one_line() -> None:
+    """In place of half a megabyte of sources and symbols."""
+    data = samples(small_cnn(), 4)
+    firmware = mw.build(mw.quantize(small_cnn(), data), board="cortex-m4")
+    sizes = f"{firmware.flash_bytes:,} flash, {firmware.static_ram_bytes:,} RAM bytes"
+    assert repr(firmware) == f"<Firmware {firmware.graph.name} for cortex-m4: {sizes}>"
+    assert "mw_arena" not in repr(firmware.image)
+
+
 def test_a_module_needs_an_example() -> None:
     """The message says which argument."""
     torch = pytest.importorskip("torch", reason="torch is an extra: pip install 'milliwatt[torch]'")
