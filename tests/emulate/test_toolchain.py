@@ -221,7 +221,7 @@ def zig_on_a_full_disk(folder: Path, where: str) -> list[str]:
         "#!/bin/sh\n"
         'test "$1" = version && exec ' + zig_command()[0] + ' "$@"\n'
         f'case "$ZIG_LOCAL_CACHE_DIR" in {where}*)\n'
-        '  mkdir -p "$ZIG_LOCAL_CACHE_DIR/tmp"; echo half > "$ZIG_LOCAL_CACHE_DIR/tmp/0123"\n'
+        '  d=$ZIG_LOCAL_CACHE_DIR/$(echo tmp); mkdir -p "$d"; echo half > "$d/0123"\n'
         '  echo "error: unable to build: NoSpaceLeft" >&2; exit 1;;\n'
         "esac\n"
         "exec " + zig_command()[0] + ' "$@"\n'
