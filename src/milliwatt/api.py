@@ -22,7 +22,7 @@ from milliwatt.compress.report import layer_report
 from milliwatt.debug.compare import Divergence, Target, first_divergence
 from milliwatt.debug.files import read_graph, write_folder, write_graph
 from milliwatt.debug.inputs import as_inputs, random_inputs, samples
-from milliwatt.debug.report import Report, equal, make_report, reference_outputs
+from milliwatt.debug.report import Report, check_period, equal, make_report, reference_outputs
 from milliwatt.emulate.boards import board, boards
 from milliwatt.emulate.boards import board as find_board
 from milliwatt.emulate.machine import LIMIT_CYCLES, Trace, machine_for
@@ -239,6 +239,7 @@ class Firmware:
         period_ms: time from one inference to the next, adds energy with sleep. Raises as `run`
         does; BadData where the period is shorter than the latency or the board lacks a power.
         """
+        check_period(self.board, period_ms)
         text = "given" if x is not None else f"random, seed {SEED}"
         values = random_inputs(self.graph, SEED) if x is None else as_inputs(self.graph, x)
         traces = list(self.run_many([values]))

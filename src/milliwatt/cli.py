@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from milliwatt.cli_options import (
     DEFAULT_STACK,
     AsJson,
     BoardName,
+    DemoBoard,
     DemoName,
     InputFile,
     ModelFile,
@@ -24,6 +26,9 @@ from milliwatt.cli_options import (
     StackBytes,
     Toolchain,
     ToolchainName,
+    check_calibration,
+    check_drop,
+    refuse_foreign_options,
 )
 
 app = typer.Typer(
@@ -37,6 +42,10 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 success, 1 failure, 2 wrong usage, 130 interrupted."""
+    for name in ("stdout", "stderr"):
+        # None where the caller closed it (`mw boards >&-`): what nobody reads goes nowhere.
+        if getattr(sys, name) is None or getattr(sys, name).closed:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
     # Tables have lines that an ASCII terminal cannot show; a question mark is better than a crash.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     raise SystemExit(cli_errors.run(app, sys.argv[1:] if arguments is None else arguments))
@@ -105,13 +114,19 @@ def quantize(
     data: Annotated[Path, typer.Option("--data", help="Samples: .npy [N, ...], or .npz by input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .mwg file to write.")],
     calibration: Annotated[
-        str, typer.Option(help="min-max, percentile, percentile:99.9 or mse.")
+        str,
+        typer.Option(
+            callback=check_calibration, help="min-max, percentile, percentile:99.9 or mse."
+        ),
     ] = "min-max",
     labels: Annotated[
         Path | None, typer.Option(help="Class of each sample, .npy [N]: measures accuracy.")
     ] = None,
     max_drop: Annotated[
-        float | None, typer.Option(help="Largest loss of accuracy; costly layers stay float.")
+        float | None,
+        typer.Option(
+            callback=check_drop, help="Largest loss of accuracy; costly layers stay float."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -120,12 +135,14 @@ def quantize(
     from milliwatt.cli_show import note, show, show_json, waiting
     from milliwatt.compress.quantize import quantize_with_report
     from milliwatt.debug.arrays import read_array, read_arrays
+    from milliwatt.debug.files import check_file
     from milliwatt.debug.model import quantization_view
 
     if output.suffix != ".mwg":
         raise typer.BadParameter(
             f"{output}: a name that ends in .mwg wanted", param_hint="--output"
         )
+    check_file(output)  # told before anything slow
     graph = api.load(model)
     samples = read_arrays(data, graph)
     with waiting("quantizing"):
@@ -161,7 +178,9 @@ def build(
     from milliwatt.cli_run import Target, build_firmware
     from milliwatt.cli_show import note, show, show_json
     from milliwatt.debug.boards import sizes_dict, sizes_view
+    from milliwatt.debug.files import check_folder
 
+    check_folder(output)  # told before anything slow
     firmware = build_firmware(api.load(model), Target(board, toolchain, optimize, stack))
     firmware.save(output)
     if as_json:
@@ -213,31 +232,38 @@ def profile(
 @app.command()
 def demo(
     task: Annotated[DemoName, typer.Argument(help="What to run.")] = DemoName.DIGITS,
-    output: Annotated[Path, typer.Option("--output", "-o", help="digits: folder to fill.")] = Path(
-        "demo"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="digits: folder to fill.", show_default="demo"),
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="kws: an int8 keyword .tflite.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="kws: .npz of x [N, ...], y [N], labels.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="kws: utterances to run.")] = 100,
-    board: BoardName = DEFAULT_BOARD,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="kws: utterances to run.", show_default="100")
+    ] = None,
+    board: DemoBoard = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a whole task: digits trains a net and proves it on two boards, kws runs real speech."""
     from milliwatt.cli_show import note, show, show_json
 
+    options = {"--output": output, "--model": model, "--data": data, "--count": count}
+    refuse_foreign_options(task, options)
     quiet = (lambda *parts: None) if as_json else show
     if task is DemoName.DIGITS:
+        from milliwatt.zoo.digits_demo import BOARDS
         from milliwatt.zoo.digits_demo import demo as run_digits
 
-        found = run_digits(output, quiet)
-        note(f"left models, firmware and report.json in {output}")
+        folder = output or Path("demo")
+        found = run_digits(folder, quiet, boards=(board,) if board else BOARDS)
+        note(f"left models, firmware and report.json in {folder}")
     else:
         from milliwatt.zoo.keywords import demo as run_keywords
 
         if model is None or data is None:
             raise typer.BadParameter("the kws demo needs --model and --data", param_hint="--model")
-        found = run_keywords(model, data, quiet, board=board, count=count)
+        found = run_keywords(model, data, quiet, board=board or DEFAULT_BOARD, count=count or 100)
     if as_json:
         show_json(found)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,6 +35,38 @@ def complete_board(incomplete: str) -> list[tuple[str, str]]:
     return [(b.name, b.title) for b in boards() if b.name.startswith(incomplete)]
 
 
+def check_board(value: str | None) -> str | None:
+    """Refuse an unknown name: wrong usage. A TOML file is read where it is needed."""
+    from milliwatt.emulate.boards import board
+    from milliwatt.errors import BadData
+
+    if value is not None and not value.endswith(".toml"):
+        try:
+            board(value)
+        except BadData as error:
+            raise typer.BadParameter(str(error)) from None
+    return value
+
+
+def check_calibration(value: str) -> str:
+    """Refuse what is no calibration method: wrong usage."""
+    from milliwatt.compress.calibrate import Method
+    from milliwatt.errors import BadData
+
+    try:
+        Method.parse(value)
+    except BadData as error:
+        raise typer.BadParameter(str(error)) from None
+    return value
+
+
+def check_drop(value: float | None) -> float | None:
+    """Refuse what is no loss of accuracy: wrong usage."""
+    if value is not None and not 0 <= value < 1:
+        raise typer.BadParameter(f"{value}: 0 or more and below 1 wanted: 0.01 is 1 %")
+    return value
+
+
 ModelFile = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A .tflite file, or a .mwg file of `mw quantize`.")
 ]
@@ -44,6 +77,18 @@ BoardName = Annotated[
         "-b",
         help="A board of `mw boards`, or a TOML file.",
         autocompletion=complete_board,
+        callback=check_board,
+    ),
+]
+DemoBoard = Annotated[
+    str | None,
+    typer.Option(
+        "--board",
+        "-b",
+        help="A board of `mw boards`, or a TOML file.",
+        autocompletion=complete_board,
+        callback=check_board,
+        show_default="nucleo-l4r5zi; digits: esp32-c3 too",
     ),
 ]
 ToolchainName = Annotated[Toolchain, typer.Option("--toolchain", help="The C compiler.")]
@@ -79,3 +124,11 @@ class DemoName(enum.StrEnum):
 
     DIGITS = "digits"
     KWS = "kws"
+
+
+def refuse_foreign_options(task: DemoName, options: Mapping[str, Any]) -> None:
+    """Refuse an option that the demo would ignore: wrong usage."""
+    own = {"--output"} if task is DemoName.DIGITS else {"--model", "--data", "--count"}
+    for name, value in options.items():
+        if value is not None and name not in own:
+            raise typer.BadParameter(f"the {task} demo has no such option", param_hint=name)

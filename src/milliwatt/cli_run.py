@@ -13,7 +13,7 @@ from milliwatt.debug.arrays import read_arrays
 from milliwatt.debug.inputs import Inputs, random_inputs, split
 from milliwatt.debug.outputs import outputs_text
 from milliwatt.debug.profile import layer_table, summary, title
-from milliwatt.debug.report import differing_bytes, make_report, reference_outputs
+from milliwatt.debug.report import check_period, differing_bytes, make_report, reference_outputs
 from milliwatt.emulate.machine import Trace
 from milliwatt.errors import Mismatch
 from milliwatt.ir.graph import Graph
@@ -51,7 +51,7 @@ def run_model(
     as_json: bool = False,
 ) -> None:
     """Load, build, run every input of the file (or a random one) and print what came of it."""
-    api.board(target.board)  # an unknown board is told before anything slow
+    check_period(api.board(target.board), period_ms)  # told before anything slow
     graph = api.load(model)
     inputs, text = _inputs(graph, input_file)
     firmware = build_firmware(graph, target)

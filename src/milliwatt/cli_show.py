@@ -26,7 +26,7 @@ def show(*parts: RenderableType) -> None:
 
     if sys.stdout.isatty():
         for part in parts:
-            Console(highlight=False).print(part)
+            Console(highlight=False).print(part, crop=False)
     else:
         print(as_text(*parts))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -101,6 +102,30 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
                 raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def check_file(path: Path) -> None:
+    """MilliwattError where no file can be written at `path`; for before the work, not for after."""
+    with writing(path):
+        if path.is_dir():
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _check_parent(path)
+
+
+def check_folder(folder: Path) -> None:
+    """MilliwattError where `write_folder` would refuse the place, as `check_file`."""
+    _refuse_foreign(folder)
+    with writing(folder):
+        _check_parent(folder)
+
+
+def _check_parent(path: Path) -> None:
+    """OSError unless the nearest folder that exists above `path` may be written to."""
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _refuse_foreign(folder: Path) -> None:

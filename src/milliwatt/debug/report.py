@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from milliwatt.compiler.board import Board
 from milliwatt.compiler.firmware import Firmware
 from milliwatt.debug.inputs import Inputs
 from milliwatt.emulate.energy import Duty, duty_cycle
@@ -205,12 +206,22 @@ def _layers(firmware: Firmware, trace: Trace) -> tuple[LayerReport, ...]:
     )
 
 
+def check_period(board: Board, period_ms: float | None) -> None:
+    """BadData where a period is given and the board lacks a power that energy with sleep needs."""
+    if period_ms is not None and None in (board.active_power_mw, board.sleep_power_mw):
+        raise _no_power(board)
+
+
 def _period(firmware: Firmware, trace: Trace, period_ms: float) -> Duty:
     board = firmware.board
     duty = duty_cycle(board, trace.latency_ms or 0.0, period_ms)
     if duty is None:
-        raise BadData(
-            f"{board.name}: its board file gives no active or no sleep power; "
-            "leave the period out, or use a TOML board file with [power]"
-        )
+        raise _no_power(board)
     return duty
+
+
+def _no_power(board: Board) -> BadData:
+    return BadData(
+        f"{board.name}: its board file gives no active or no sleep power; "
+        "leave the period out, or use a TOML board file with [power]"
+    )

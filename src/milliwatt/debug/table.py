@@ -20,15 +20,26 @@ Fact = tuple[str, str, str, str]
 def columns(
     heads: Iterable[str], rows: Iterable[Iterable[str]], *, left: int = 1
 ) -> RenderableType:
-    """A table; the first `left` columns are text, the others numbers aligned to the right."""
+    """A table; the first `left` columns are text, the others numbers aligned to the right.
+
+    No text cell is broken and no word: a table that is wider than the terminal stays so.
+    """
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    heads, cells = list(heads), [tuple(row) for row in rows]
     for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index < left else "right", overflow="fold")
-    for row in rows:
+        column = [row[index] for row in cells]
+        whole = column if index < left else [word for cell in column for word in cell.split()]
+        table.add_column(
+            head,
+            justify="left" if index < left else "right",
+            min_width=max(map(cell_len, [*head.split(), *whole]), default=0),
+        )
+    for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     return table
 
@@ -61,6 +72,6 @@ def as_text(*parts: RenderableType, width: int = TEXT_WIDTH) -> str:
 
     out = Console(file=io.StringIO(), width=width, color_system=None)
     for part in parts:
-        out.print(part)
+        out.print(part, crop=False)
     assert isinstance(out.file, io.StringIO)
     return "\n".join(line.rstrip() for line in out.file.getvalue().splitlines())

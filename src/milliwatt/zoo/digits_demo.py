@@ -9,12 +9,15 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from milliwatt import api
+from milliwatt.compiler.board import Board
+from milliwatt.compiler.toolchain import zig_command
 from milliwatt.compress.accuracy import predict, top1
 from milliwatt.compress.progress import track
 from milliwatt.debug.files import write_file, write_graph, writing
@@ -23,7 +26,7 @@ from milliwatt.debug.model import quantization_view
 from milliwatt.debug.profile import layer_table, summary, title
 from milliwatt.debug.report import Report, differing_bytes, make_report, reference_outputs
 from milliwatt.debug.table import Fact, as_text, columns, facts, heading
-from milliwatt.errors import Mismatch
+from milliwatt.errors import Mismatch, ToolMissing
 from milliwatt.formats.torch import import_torch
 from milliwatt.ir.graph import Graph
 from milliwatt.zoo.digits import Digits, accuracy, load_digits, train
@@ -63,9 +66,12 @@ def demo(folder: Path, show: Show, *, boards: Sequence[str] = BOARDS) -> dict[st
 
     Returns what report.json holds: accuracies of float and quantized model, a report a board.
     Raises: Mismatch where a board's outputs differ from the reference's or the host's in any byte;
-    ToolMissing where torch, scikit-learn or the emulator is not installed.
+    ToolMissing, before anything slow, where torch, scikit-learn, zig or the emulator is not
+    installed; BadData for an unknown board.
     """
-    import_torch()  # told before the folder is made, if it is missing
+    targets = [api.board(name) for name in ("host", *(name for name in boards if name != "host"))]
+    _need_tools(targets)
+    digits = load_digits()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shown: list[RenderableType] = []
@@ -74,13 +80,12 @@ def demo(folder: Path, show: Show, *, boards: Sequence[str] = BOARDS) -> dict[st
         shown.extend((*parts, ""))
         show(*parts, "")
 
-    digits = load_digits()
     float_graph, float_accuracy = _train(digits, tell)
     graph, s8_accuracy, outputs = _quantize(digits, float_graph, tell)
     write_graph(float_graph, folder / "digits_f32.mwg")
     write_graph(graph, folder / "digits_s8.mwg")
     inputs = list(samples(graph, digits.test_x))
-    results = _run_boards(graph, digits, inputs, outputs, boards, folder, tell)
+    results = _run_boards(graph, digits, inputs, outputs, targets, folder, tell)
     tell(heading(f"All {len(inputs)} held-out digits"), _comparison(results))
     tell(heading("Quantized model, rows true, columns said"), _confusion(digits.test_y, outputs))
     found = {
@@ -97,6 +102,14 @@ def demo(folder: Path, show: Show, *, boards: Sequence[str] = BOARDS) -> dict[st
         write_file(folder / "digits.png", picture)
     write_file(folder / "report.txt", (as_text(*shown) + "\n").encode())
     return found
+
+
+def _need_tools(targets: Sequence[Board]) -> None:
+    """ToolMissing for what the stages need, so that none fails after a training."""
+    import_torch()
+    zig_command()
+    if find_spec("unicorn") is None and not all(target.is_host for target in targets):
+        raise ToolMissing("unicorn is not installed; run: pip install 'milliwatt[emulate]'")
 
 
 def _train(digits: Digits, tell: Show) -> tuple[Graph, float]:
@@ -141,15 +154,16 @@ def _run_boards(
     digits: Digits,
     inputs: list[Inputs],
     expected: list[Inputs],
-    boards: Sequence[str],
+    targets: Sequence[Board],
     folder: Path,
     tell: Show,
 ) -> list[BoardResult]:
-    """Stages 3 and on: the host, then each board, all images each; firmware folders on the way."""
+    """Stages 3 and on: all images on each target, the host first; firmware folders on the way."""
     results: list[BoardResult] = []
     host: list[Inputs] = []
-    for stage, name in enumerate(("host", *boards), start=3):
-        firmware = api.build(graph, board=name)
+    for stage, target in enumerate(targets, start=3):
+        name = target.name
+        firmware = api.build(graph, board=target)
         firmware.save(folder / name)
         began = time.perf_counter()
         traces = list(track(firmware.run_many(inputs), f"running on {name}", len(inputs)))

@@ -153,7 +153,9 @@ def test_build_writes_a_folder(run: Run, files: Files, tmp_path: Path) -> None:
 def test_quantize_writes_a_model_that_runs(run: Run, files: Files, tmp_path: Path) -> None:
     """From a float model and samples to int8, with the table of layers and the accuracy."""
     made = tmp_path / "made.mwg"
-    done = run("quantize", files.float_model, "--data", files.three, "-o", made, "--max-drop", "0.99")
+    done = run(
+        "quantize", files.float_model, "--data", files.three, "-o", made, "--max-drop", "0.99"
+    )
     assert (done.code, done.err) == (0, f"mw: wrote {made}\n")
     assert "SQNR dB" in done.out
     assert "agreement with the float model" in done.out

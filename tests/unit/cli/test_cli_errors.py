@@ -104,6 +104,7 @@ def test_missing_model(run: Run, tmp_path: Path, suffix: str) -> None:
     run("build", path, "-o", tmp_path / "out").fails(f"{path}: does not exist")
 
 
+QUANTIZE = ["quantize", "m.mwg", "--data", "x.npy", "-o", "out.mwg"]
 USAGE = {
     "unknown command": (["nope"], "No such command 'nope'"),
     "unknown option": (["run", "m.tflite", "--bord", "host"], "No such option: --bord"),
@@ -116,6 +117,14 @@ USAGE = {
     "period nan": (["run", "m.tflite", "--period-ms", "nan"], "a time above 0 wanted"),
     "output suffix": (["quantize", "m.mwg", "--data", "x.npy", "-o", "m.txt"], "ends in .mwg"),
     "demo": (["demo", "cats"], "cats"),
+    "digits with a count": (["demo", "--count", "3"], "the digits demo has no such option"),
+    "digits with a model": (["demo", "--model", "m.mwg"], "the digits demo has no such option"),
+    "digits with data": (["demo", "--data", "x.npz"], "the digits demo has no such option"),
+    "digits on no board": (["demo", "--board", "nope"], "board 'nope' is not known"),
+    "keywords with a folder": (["demo", "kws", "-o", "out"], "the kws demo has no such option"),
+    "calibration": ([*QUANTIZE, "--calibration", "max"], "'mse' wanted".replace("'", '"')),
+    "drop": ([*QUANTIZE, "--max-drop", "1"], "below 1 wanted"),
+    "drop nan": ([*QUANTIZE, "--max-drop", "nan"], "below 1 wanted"),
     "keywords without files": (["demo", "kws"], "needs --model and --data"),
 }
 
@@ -141,7 +150,7 @@ def test_unknown_board_suggests_the_nearest(
     """A misspelt board costs nothing but a line."""
     extra = ["-o", tmp_path / "out"] if command == "build" else []
     done = run(command, files.model, "--board", "nucleo-l4r5", *extra)
-    done.fails("board 'nucleo-l4r5' is not known; did you mean nucleo-l4r5zi?")
+    done.fails("board 'nucleo-l4r5' is not known; did you mean nucleo-l4r5zi?", code=2)
 
 
 def test_no_c_compiler(run: Run, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,14 +211,27 @@ def test_output_that_cannot_be_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["quantize", "build"])
+def test_an_impossible_output_is_told_before_the_work(
+    run: Run, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A file where a folder must be: no model is read, nothing is quantized or compiled."""
+    monkeypatch.setattr(api, "load", lambda *_: pytest.fail("loaded first"))
+    (tmp_path / "file").write_text("mine")
+    extra = ["--data", files.three] if command == "quantize" else []
+    done = run(command, files.float_model, *extra, "-o", tmp_path / "file" / "sub" / "m.mwg")
+    done.fails("m.mwg: cannot be written (not a directory)")
+
+
 def test_a_period_too_short(run: Run, files: Files) -> None:
     """A period below the latency cannot be met."""
     done = run("run", files.model, "-i", files.one, "--period-ms", "0.001")
     done.fails("period is 0.001 ms; at least the latency")
 
 
-def test_a_board_without_power(run: Run, files: Files) -> None:
-    """A bare core has no energy, so no energy over a period."""
+def test_a_board_without_power(run: Run, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare core has no energy, so no energy over a period; told before the model is built."""
+    monkeypatch.setattr(api, "build", lambda *_, **__: pytest.fail("built first"))
     done = run("run", files.model, "-i", files.one, "-b", "cortex-m4", "--period-ms", "1000")
     done.fails("cortex-m4: its board file gives no active or no sleep power")
 

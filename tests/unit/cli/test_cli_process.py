@@ -39,6 +39,18 @@ def test_a_closed_pipe_is_quiet() -> None:
         assert process.wait(20) == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="closing a stream so is POSIX")
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_is_quiet(closed: int) -> None:
+    """`mw boards >&-` and `2>&-` do their work and say nothing of it there."""
+    command = f'exec "$0" -m milliwatt boards {closed}>&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (closed == 2)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_interrupt_ends_promptly(files: Files) -> None:
     """SIGINT during a long stack of runs: exit 130 within two seconds, and one line."""

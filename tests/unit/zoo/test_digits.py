@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,21 @@ def test_demo_leaves_models_firmware_and_numbers(tmp_path: Path) -> None:
     for part in ("1  Train", "2  Quantize", "5  Run on esp32-c3", "All 40 held-out digits"):
         assert part in text
     assert shown
+
+
+@pytest.mark.usefixtures("short")
+def test_the_demo_on_one_board(tmp_path: Path) -> None:
+    """The board that was asked for, after the host."""
+    found = digits_demo.demo(tmp_path, lambda *parts: None, boards=["cortex-m0plus"])
+    assert [row["board"] for row in found["boards"]] == ["host", "cortex-m0plus"]
+
+
+def test_a_missing_emulator_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is trained or written."""
+    monkeypatch.setitem(sys.modules, "unicorn", None)
+    with pytest.raises(mw.ToolMissing, match="unicorn is not installed"):
+        digits_demo.demo(tmp_path / "demo", lambda *parts: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("short")
