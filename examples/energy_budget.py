@@ -28,4 +28,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except mw.MilliwattError as error:
+        raise SystemExit(f"energy_budget.py: {error}") from None

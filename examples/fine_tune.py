@@ -6,6 +6,8 @@ The "imported" network is trained here on scikit-learn's digits, so that the fil
 `mw.load("your_float.tflite")` gives a graph just as well. The new sensor sees everything inverted.
 """
 
+import sys
+
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
@@ -46,6 +48,8 @@ def pretrained(x: np.ndarray, y: np.ndarray) -> mw.Graph:
 
 
 def main() -> None:
+    if len(sys.argv) != 1:
+        raise SystemExit("usage: fine_tune.py")
     torch.manual_seed(0)
     torch.set_num_threads(1)  # more only wait for each other on images this small
     digits = load_digits()
@@ -69,4 +73,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except mw.MilliwattError as error:
+        raise SystemExit(f"fine_tune.py: {error}") from None

@@ -27,4 +27,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except mw.MilliwattError as error:
+        raise SystemExit(f"run_tflite.py: {error}") from None

@@ -14,6 +14,8 @@ import milliwatt as mw
 
 
 def main() -> None:
+    if len(sys.argv) > 2:
+        raise SystemExit("usage: torch_to_firmware.py [FOLDER]")
     torch.manual_seed(0)
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
@@ -42,4 +44,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except mw.MilliwattError as error:
+        raise SystemExit(f"torch_to_firmware.py: {error}") from None

@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for name in ("stdout", "stderr"):
         # None where the caller closed it (`mw boards >&-`): what nobody reads goes nowhere.
         if getattr(sys, name) is None or getattr(sys, name).closed:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the exit)
+            setattr(sys, name, nowhere)
     # Tables have lines that an ASCII terminal cannot show; a question mark is better than a crash.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     raise SystemExit(cli_errors.run(app, sys.argv[1:] if arguments is None else arguments))

@@ -173,6 +173,28 @@ def test_examples_run(name: str, files: Files, tmp_path: Path) -> None:
         assert min(after, board) > 80
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("energy_budget.py", ["gone.tflite"], "gone.tflite: does not exist"),
+        ("energy_budget.py", ["MODEL", "nope"], "board 'nope' is not known"),
+        ("energy_budget.py", ["MODEL", "cortex-m4"], "gives no active or no sleep power"),
+        ("run_tflite.py", ["gone.onnx"], ".onnx is no format that milliwatt reads"),
+        ("run_tflite.py", [], "usage: run_tflite.py MODEL.tflite"),
+    ],
+)
+def test_examples_tell_mistakes_in_one_line(
+    name: str, arguments: list[str], message: str, files: Files, tmp_path: Path
+) -> None:
+    """What a person gets wrong is one line and exit code 1, as with `mw`."""
+    given = [str(files.model) if a == "MODEL" else a for a in arguments]
+    command = [sys.executable, str(EXAMPLES / name), *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.skipif(os.name == "nt", reason="permissions and user ids are POSIX")
 @pytest.mark.parametrize("owner", ["file", "root"])
 def test_a_place_that_may_not_be_written(files: Files, owner: str) -> None:
