@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -20,13 +21,27 @@ _ClickError: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning in one line, without the place in the code that Python adds."""
+    print(f"mw: warning: {message}", file=sys.stderr)
+
+
 def run(app: Callable[..., Any], arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; errors are printed, never raised."""
     debug = "--debug" in arguments
     try:
         # Taken out here so that it may stand anywhere, after a command too.
         rest = [argument for argument in arguments if argument != "--debug"]
-        code = app(rest, prog_name="mw", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = app(rest, prog_name="mw", standalone_mode=False)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

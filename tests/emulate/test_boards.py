@@ -105,6 +105,7 @@ def test_a_file_of_the_user(tmp_path: Path) -> None:
             'core = "cortex-m9"',
             "core is 'cortex-m9'; one of host, cortex-m0plus",
         ),
+        ('name = "nucleo-l4r5zi"', 'name = "../up"', "name is '../up'; letters, digits"),
         ("fpu = true", "fpu = 1", "fpu is 1; bool wanted"),
         ("ram_bytes = 0xA0000", "ram_bytes = -5", "memory.ram_bytes is -5; 0 or more wanted"),
         ("wait_states = 5", "wait_states = true", "flash.wait_states is True; int wanted"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import tomllib
 from dataclasses import fields
 from importlib import resources
@@ -88,6 +89,10 @@ def _parse(text: str, where: str) -> Board:
     top, memory, power = tables[""], tables["memory"], tables.get("power", {})
     if top["core"] not in CORES:
         raise BadData(f"board file {where}: core is {top['core']!r}; one of {', '.join(CORES)}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", top["name"]):
+        raise BadData(
+            f"board file {where}: name is {top['name']!r}; letters, digits, dots and dashes wanted"
+        )
     sources = _sources(where, data.get("sources"), power, top["core"])
     return Board(
         name=top["name"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,6 +187,19 @@ def test_nan_in_calibration_data(run: Run, files: Files, tmp_path: Path) -> None
     np.save(path, data)
     run("quantize", files.float_model, "--data", path, "-o", made).fails("sample 1, input x: NaN")
     assert not made.exists()
+
+
+def test_one_constant_sample_is_warned_about(run: Run, files: Files, tmp_path: Path) -> None:
+    """Warnings are one line each, without a place in the code."""
+    path = tmp_path / "one.npy"
+    np.save(path, np.zeros_like(np.load(files.three)[:1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        done = run("quantize", files.float_model, "--data", path, "-o", tmp_path / "m.mwg")
+    assert done.code == 0
+    lines = [line for line in done.err.splitlines() if "warning" in line]
+    assert lines
+    assert all(line.startswith("mw: warning: ") and ".py" not in line for line in lines)
 
 
 def test_quantizing_twice(run: Run, files: Files, tmp_path: Path) -> None:
