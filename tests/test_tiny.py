@@ -127,7 +127,7 @@ def test_7_the_folder_is_plain_c(tmp_path: Path) -> None:
 def test_8_a_tflite_file_reads_back() -> None:
     """The same net as .tflite bytes means the same."""
     pytest.importorskip("flatbuffers", reason="the test writes a .tflite file")
-    from support.tflite_writer import write_tflite
+    from milliwatt.formats.tflite_writer import write_tflite
 
     graph = mw.load(write_tflite(int8_net()))
     x = np.random.default_rng(2).integers(-128, 128, (1, 8, 8, 1)).astype(np.int8)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from milliwatt.formats.tflite import read_tflite
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import NO_CLAMP
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
@@ -18,23 +19,11 @@ from milliwatt.ir.reference import run
 from milliwatt.ir.text import print_graph
 from milliwatt.ir.types import DType
 from support.oracle import Tflm, litert
-from support.single_ops import OPERATORS, random_inputs, single_op
-from support.tflite_writer import write_tflite
+from support.single_ops import GRID, random_inputs, single_op
 
 # Cases of each operator and type; the slow run takes ten times as many other seeds.
 COUNT, SLOW_COUNT = 300, 3000
 FLOAT_TOLERANCE = 1e-5
-
-MOVES = ("pad", "reshape", "transpose", "concat")
-# `clamp` has a test of its own below: TFLM's RELU6 leaves the specification.
-S8 = [name for name in OPERATORS if name != "clamp"]
-F32 = [name for name in OPERATORS if name not in ("quantize", "dequantize", "requantize")]
-GRID = [
-    *((name, DType.S8) for name in S8),
-    *((name, DType.F32) for name in F32),
-    *((name, DType.S16) for name in (*MOVES, "quantize", "dequantize", "requantize")),
-    ("requantize", DType.S32),
-]
 
 
 def without_clamp(graph: Graph) -> Graph:

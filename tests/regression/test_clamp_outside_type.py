@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import Pool2d
 from milliwatt.ir.graph import Graph, Node, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run
 from milliwatt.ir.types import DType, Quant
 from support.oracle import Tflm
-from support.tflite_writer import write_tflite
 
 
 def test_low_bound_above_the_type_saturates() -> None:

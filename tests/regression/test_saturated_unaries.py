@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import Unary
 from milliwatt.ir.graph import Graph, Node, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run
 from milliwatt.ir.types import DType, Quant
 from support.oracle import Tflm
-from support.tflite_writer import write_tflite
 
 
 @pytest.mark.parametrize("op", [Op.LOGISTIC, Op.TANH])

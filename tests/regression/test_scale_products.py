@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir import fixedpoint as fx
 from milliwatt.ir.attrs import RELU, ClampAttrs, Elementwise, FullyConnected
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
@@ -20,7 +21,6 @@ from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run
 from milliwatt.ir.types import DType, Quant
 from support.oracle import Tflm
-from support.tflite_writer import write_tflite
 
 Rng = np.random.Generator
 CASES = 20

@@ -32,7 +32,7 @@ from milliwatt.ir.attrs import (
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
-from support.single_ops import CLAMPS, random_values, same_padding, size, some_clamp
+from support.ops.core import CLAMPS, random_values, same_padding, size, some_clamp
 
 Rng = np.random.Generator
 

@@ -9,11 +9,11 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tflite
 
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import RELU, Conv2d, FullyConnected, Pool2d, Reshape, Softmax
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
-from support.tflite_writer import write_tflite
 
 Edit = Callable[[Any], None]
 

@@ -1,7 +1,7 @@
 """Read a .tflite file into a Graph.
 
 The file's structure is checked in `flatbuffer.py`, its tensors in `tflite_schema.py`, each
-operator becomes nodes in `tflite_ops.py`; here they are joined by their tensors and named.
+operator becomes nodes in `tflite_read`; here they are joined by their tensors and named.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
+
 from milliwatt.errors import ImportFailed, InvalidGraph, MilliwattError, UnsupportedOp
 from milliwatt.formats.tflite_names import OPERATORS
-from milliwatt.formats.tflite_ops import READERS, Site
+from milliwatt.formats.tflite_read import READERS, Site
 from milliwatt.formats.tflite_schema import ModelFile, Operator, Tensor
-from milliwatt.ir.graph import Graph, Node, constant, graph_input
+from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
+from milliwatt.ir.types import Quant
 from milliwatt.ir.verify import verify
 
 # Roles of constant operands: `conv2d_1.weight` says more than the converter's tensor name.
@@ -136,6 +139,7 @@ class _Reader:
         self._file = file
         self._made: dict[int, Node] = {}
         self._waiting: set[int] = set()
+        self._updates: dict[Node, Node] = {}
         outs = [
             file.tensor(op.outputs[0]).name
             for op in file.operators
@@ -152,7 +156,7 @@ class _Reader:
         if not self._file.outputs:
             raise ImportFailed("the file declares no outputs")
         outputs = tuple(self._node(index, "output of the model") for index in self._file.outputs)
-        return Graph(inputs, outputs, name=name)
+        return Graph(inputs, outputs, tuple(self._updates.items()), name)
 
     def _input(self, index: int) -> Node:
         tensor = self._file.tensor(index)
@@ -194,14 +198,11 @@ class _Reader:
         if kind not in READERS:
             raise UnsupportedOp(self._unknown(operator))
         options_type, reader = READERS[kind]
-        if len(operator.outputs) != 1:
-            raise ImportFailed(
-                f"operator {operator.index} ({kind}): {len(operator.outputs)} results; 1 wanted"
-            )
-        out = self._file.tensor(operator.outputs[0])
-        name = self._names.of_tensor(out.name, kind.lower())
-        if out.index in self._made or out.data is not None:
-            raise ImportFailed(f"{name} ({kind}): {out} already has a value; each is made once")
+        outs = tuple(self._file.tensor(index) for index in operator.outputs)
+        name = self._names.of_tensor(outs[0].name if outs else "", kind.lower())
+        for out in outs:
+            if out.index in self._made or out.data is not None:
+                raise ImportFailed(f"{name} ({kind}): {out} already has a value; each is made once")
         if options_type and operator.options and operator.options_type != options_type:
             raise ImportFailed(
                 f"{name} ({kind}): options of type {operator.options_type}; {options_type} wanted"
@@ -216,10 +217,30 @@ class _Reader:
             for at, index in enumerate(operator.inputs)
         )
         options = operator.options if options_type else None
-        node = reader(Site(kind, name, operands, options, out))
-        _agree(node, kind, out)
-        self._made[out.index] = node
-        self._waiting.discard(out.index)
+        made = reader(Site(kind, name, operands, options, outs, operator.custom, self))
+        nodes = (made,) if isinstance(made, Node) else made
+        if len(nodes) != len(outs):
+            raise ImportFailed(f"{name} ({kind}): {len(outs)} results; {len(nodes)} wanted")
+        for node, out in zip(nodes, outs, strict=True):
+            _agree(node, kind, out)
+            self._made[out.index] = node
+            self._waiting.discard(out.index)
+
+    def state(self, name: str, value: np.ndarray, quant: Quant | None) -> Node:
+        """See Memory."""
+        return state(value, self._names.give(name), quant)
+
+    def update(self, state: Node, new: Node) -> None:
+        """See Memory."""
+        self._updates[state] = new
+
+    def variable(self, index: int) -> Node:
+        """See Memory."""
+        raise UnsupportedOp(f"tensor {index} is a variable that keeps state")
+
+    def subgraph(self, index: int) -> Graph:
+        """See Memory."""
+        raise UnsupportedOp(f"subgraph {index} is called; one subgraph wanted")
 
     def _unknown(self, operator: Operator) -> str:
         """Why an operator cannot be read: its name, its types, the nearest operator there is."""

@@ -60,6 +60,7 @@ class Operator:
     outputs: tuple[int, ...]
     options_type: int
     options: Table | None
+    custom: bytes = b""
 
 
 def describe(index: int, name: str) -> str:
@@ -120,6 +121,7 @@ class ModelFile:
             self._indices(table, 2),
             table.integer(3, "B"),
             table.table(4),
+            table.array(5, "<u1").tobytes(),
         )
 
     def tensor(self, index: int) -> Tensor:
@@ -196,7 +198,7 @@ def _operator_kind(code: Table) -> str:
     if not 0 <= number < len(OPERATORS):
         return f"builtin operator {number}"
     if OPERATORS[number] == "CUSTOM":
-        return f"custom operator {code.string(1, 60)!a}"
+        return code.string(1, 60)
     return OPERATORS[number]
 
 

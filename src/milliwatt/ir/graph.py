@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from milliwatt.errors import InvalidGraph, UnsupportedOp
 from milliwatt.ir.attrs import Attrs, Constant, Input
+from milliwatt.ir.attrs.control import Part, State, bundle_type
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType, Quant, Type
 
@@ -75,7 +76,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network: its inputs, its outputs and, for state, pairs of (state input, next value)."""
+    """A network: its inputs, its outputs and, for what it remembers, pairs of (state, next value).
+
+    A state is a node of op `state`; it is no input: it holds its first value before the first run,
+    then the value that `updates` pairs it with, computed by the run before. All updates happen at
+    the end of a run, after everything has been read.
+    """
 
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
@@ -92,9 +98,10 @@ class Graph:
         The order is stable: depth first along operands, so it is also a good execution order.
         """
         seen: set[Node] = set()
-        for node in self.inputs:
-            seen.add(node)
-            yield node
+        for node in (*self.inputs, *(state for state, _ in self.updates)):
+            if node not in seen:
+                seen.add(node)
+                yield node
         for root in (*self.outputs, *(new for _, new in self.updates)):
             stack = [(root, iter(root.src))] if root not in seen else []
             seen.add(root)
@@ -112,7 +119,8 @@ class Graph:
     def rewrite(self, rule: Callable[[Node], Node | None]) -> Graph:
         """Rebuild bottom-up: `rule(node)`, its operands already rebuilt, gives its replacement.
 
-        None keeps the node. Inputs are offered to the rule too; an input must become an input.
+        None keeps the node. Inputs and states are offered to the rule too; an input must become an
+        input and a state a state.
         """
         done: dict[Node, Node] = {}
         for node in self.nodes():
@@ -145,14 +153,16 @@ def _safe_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:64] or "model"
 
 
-def constant(value: np.ndarray, name: str, quant: Quant | None = None) -> Node:
-    """A constant node holding a read-only copy of `value`.
+def constant(
+    value: np.ndarray, name: str, quant: Quant | None = None, dtype: DType | None = None
+) -> Node:
+    """A constant node holding a read-only copy of `value`, of any shape and element type.
 
-    `value` has any shape; its element type is f32, s64, s32, s16, s8, u8 or bool.
+    `dtype` is wanted where the array does not say it: s4 values come as int8.
     """
     frozen = np.array(value, order="C")
     frozen.setflags(write=False)
-    return Node(Op.CONSTANT, (), Constant(frozen, quant), name)
+    return Node(Op.CONSTANT, (), Constant(frozen, quant, dtype), name)
 
 
 def graph_input(
@@ -160,3 +170,21 @@ def graph_input(
 ) -> Node:
     """An input node of the given type."""
     return Node(Op.INPUT, (), Input(Type(tuple(shape), dtype, quant)), name)
+
+
+def state(
+    value: np.ndarray, name: str, quant: Quant | None = None, dtype: DType | None = None
+) -> Node:
+    """A state node that holds a read-only copy of `value` before the first run."""
+    frozen = np.array(value, order="C")
+    frozen.setflags(write=False)
+    return Node(Op.STATE, (), State(frozen, quant, dtype), name)
+
+
+def parts(bundle: Node, types: Sequence[Type], names: Sequence[str]) -> tuple[Node, ...]:
+    """The results of an operator that makes a bundle of values of `types`, each under a name."""
+    _, offsets = bundle_type(tuple(types))
+    return tuple(
+        Node(Op.PART, (bundle,), Part(at, kind), name)
+        for at, kind, name in zip(offsets, types, names, strict=True)
+    )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from milliwatt.errors import BadData
+from milliwatt.ir.attrs.control import State
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import OPS
 from milliwatt.ir.types import Type
+
+States = Mapping[Node, np.ndarray]
 
 
 def check_input(value: np.ndarray, wanted: Type, name: str) -> np.ndarray:
@@ -22,14 +25,25 @@ def check_input(value: np.ndarray, wanted: Type, name: str) -> np.ndarray:
     return array
 
 
-def run_all(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[Node, np.ndarray]:
-    """Run the graph and return the value of every node, for comparison layer by layer."""
+def first_states(graph: Graph) -> dict[Node, np.ndarray]:
+    """What every state of the graph holds before the first run."""
+    return {node: node.attrs.value for node, _ in graph.updates if isinstance(node.attrs, State)}
+
+
+def run_all(
+    graph: Graph, inputs: Sequence[np.ndarray], states: States | None = None
+) -> dict[Node, np.ndarray]:
+    """Run the graph and return the value of every node, for comparison layer by layer.
+
+    `states` holds the value of every state before the run; their first values by default.
+    """
     if len(inputs) != len(graph.inputs):
         raise BadData(f"{graph.name}: {len(inputs)} inputs given; {len(graph.inputs)} wanted")
     values = {
         node: check_input(value, node.type, node.name)
         for node, value in zip(graph.inputs, inputs, strict=True)
     }
+    values |= first_states(graph) if states is None else states
     for node in graph.nodes():
         if node not in values:
             args = [values[s] for s in node.src]
@@ -39,6 +53,26 @@ def run_all(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[Node, np.ndarray
 
 
 def run(graph: Graph, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Run the graph on one set of inputs (arrays in the graph's types) and return its outputs."""
-    values = run_all(graph, inputs)
-    return tuple(values[node] for node in graph.outputs)
+    """Run the graph once on one set of inputs (arrays in its types) and return its outputs.
+
+    States hold their first values; to go on from run to run use a Session.
+    """
+    return Session(graph).run(inputs)
+
+
+class Session:
+    """The graph run by run: states go on from where the run before left them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._states = first_states(graph)
+
+    def reset(self) -> None:
+        """Put every state back to its first value."""
+        self._states = first_states(self.graph)
+
+    def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """One run on one set of inputs; returns the outputs and keeps the new states."""
+        values = run_all(self.graph, inputs, self._states)
+        self._states = {state: values[new] for state, new in self.graph.updates}
+        return tuple(values[node] for node in self.graph.outputs)

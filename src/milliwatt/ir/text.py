@@ -139,6 +139,7 @@ _HOLDS = {
         isinstance(v, tuple) and all(isinstance(p, tuple) and len(p) == 2 for p in v) and _whole(v)
     ),
     "DType": lambda v: isinstance(v, DType),
+    "DType | None": lambda v: v is None or isinstance(v, DType),
     "Type": lambda v: isinstance(v, Type) and _whole(v.shape),
     "Quant": lambda v: isinstance(v, Quant),
     "Quant | None": lambda v: v is None or isinstance(v, Quant),

@@ -15,31 +15,42 @@ class DType(enum.Enum):
     """Element type; the value is its name in IR text, in C symbols and in reports."""
 
     F32 = "f32"
+    F16 = "f16"
     S64 = "s64"
     S32 = "s32"
     S16 = "s16"
     S8 = "s8"
+    S4 = "s4"
+    U64 = "u64"
+    U32 = "u32"
     U8 = "u8"
     BOOL = "bool"
 
     @property
     def numpy(self) -> np.dtype:
-        """The numpy dtype that stores one element."""
+        """The numpy dtype that stores one element; an s4 is an int8 from -8 to 7."""
         return _NUMPY[self]
 
     @property
     def itemsize(self) -> int:
-        """Bytes of one element."""
+        """Bytes of one element of an array; two s4 share a byte in files and in flash."""
         return self.numpy.itemsize
+
+    @property
+    def bits(self) -> int:
+        """Bits of one element where it is stored densely."""
+        return 4 if self is DType.S4 else 8 * self.itemsize
 
     @property
     def is_float(self) -> bool:
         """True for floating-point types."""
-        return self is DType.F32
+        return self in (DType.F32, DType.F16)
 
     @property
     def limits(self) -> tuple[int, int]:
         """Smallest and largest integer the type holds."""
+        if self is DType.S4:
+            return -8, 7
         info = np.iinfo(self.numpy)
         return int(info.min), int(info.max)
 
@@ -49,17 +60,21 @@ class DType(enum.Enum):
 
 _NUMPY: dict[DType, np.dtype] = {
     DType.F32: np.dtype(np.float32),
+    DType.F16: np.dtype(np.float16),
     DType.S64: np.dtype(np.int64),
     DType.S32: np.dtype(np.int32),
     DType.S16: np.dtype(np.int16),
     DType.S8: np.dtype(np.int8),
+    DType.S4: np.dtype(np.int8),
+    DType.U64: np.dtype(np.uint64),
+    DType.U32: np.dtype(np.uint32),
     DType.U8: np.dtype(np.uint8),
     DType.BOOL: np.dtype(np.bool_),
 }
 
 
 def dtype_of(array: np.ndarray) -> DType:
-    """The DType that stores `array`; InvalidGraph for an element type that the IR does not have."""
+    """The DType that stores `array`, s8 for int8; InvalidGraph for an element type with none."""
     for dtype, stored in _NUMPY.items():
         if stored == array.dtype:
             return dtype
@@ -129,7 +144,7 @@ class Type:
     @property
     def nbytes(self) -> int:
         """Bytes the value takes in memory, unpadded."""
-        return self.size * self.dtype.itemsize
+        return -(-self.size * self.dtype.bits // 8)
 
     @property
     def scale(self) -> float:

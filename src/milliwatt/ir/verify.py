@@ -48,11 +48,24 @@ def _problems(graph: Graph) -> Iterator[str]:
     for node in graph.inputs:
         if node.op is not Op.INPUT:
             yield f"{node.name} ({node.op}): listed as an input; op input wanted"
+    yield from _state_problems(graph)
+
+
+def _state_problems(graph: Graph) -> Iterator[str]:
+    """Every state is a state node, updated once, by a value of its own type."""
+    updated: set[Node] = set()
     for state, new in graph.updates:
-        if state not in inputs:
-            yield f"{state.name}: updated, but not an input"
+        where = f"{state.name} ({state.op})"
+        if state.op is not Op.STATE:
+            yield f"{where}: updated from run to run; op state wanted"
+        if state in updated:
+            yield f"{where}: updated twice; one update wanted"
         if state.type != new.type:
-            yield f"{state.name}: state is {state.type}, its update {new.type}; one type wanted"
+            yield f"{where}: state is {state.type}, its update {new.type}; one type wanted"
+        updated.add(state)
+    for node in graph.nodes():
+        if node.op is Op.STATE and node not in updated:
+            yield f"{node.name} ({node.op}): never updated; a constant or an update wanted"
 
 
 def _constant_problems(value: np.ndarray, where: str) -> Iterator[str]:

@@ -220,6 +220,13 @@ void mw_softmax_f32(float *out, const float *in, const mw_softmax_f32_params *pa
                     void *workspace);
 
 #include "mw_data.h"
+#include "mw_op_pointwise.h"
+#include "mw_op_move.h"
+#include "mw_op_reduce.h"
+#include "mw_op_matrix.h"
+#include "mw_op_recurrent.h"
+#include "mw_op_signal.h"
+#include "mw_op_control.h"
 
 #ifdef __cplusplus
 }

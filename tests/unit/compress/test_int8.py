@@ -10,6 +10,7 @@ from milliwatt.compress.int8 import affine, quantize_bias, quantize_weight
 from milliwatt.compress.quantize import quantize
 from milliwatt.compress.report import layer_report
 from milliwatt.errors import InvalidGraph, UnsupportedOp
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import (
     RELU,
     Concat,
@@ -31,7 +32,6 @@ from milliwatt.ir.verify import verify
 from support.oracle import Tflm
 from support.quantize_nets import dense, samples, small_cnn
 from support.random_graphs import random_graph
-from support.tflite_writer import write_tflite
 
 SAME = (Op.MAX_POOL2D, Op.AVERAGE_POOL2D, Op.RESHAPE, Op.TRANSPOSE, Op.PAD, Op.CONCAT)
 FIXED = {Op.SOFTMAX: PROBABILITY, Op.LOGISTIC: PROBABILITY, Op.TANH: SIGNED_UNIT}

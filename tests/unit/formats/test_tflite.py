@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from milliwatt.formats.tflite import read_tflite
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import NO_CLAMP, RELU6, Conv2d, FullyConnected, Pool2d, Reshape
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
@@ -21,7 +22,6 @@ from support.oracle import Tflm
 from support.shared import FLOAT_MODELS, INT8_MODELS, mlperf, shared
 from support.single_ops import OPERATORS, random_inputs, same_padding, single_op
 from support.tflite_edit import become, edited, operator, small_graph, small_model, store, tensor
-from support.tflite_writer import write_tflite
 
 
 def names(graph: Graph) -> list[str]:

@@ -17,12 +17,12 @@ from ai_edge_litert import schema_py_generated as tflite
 from milliwatt.errors import ImportFailed, MilliwattError, UnsupportedOp
 from milliwatt.formats.flatbuffer import FlatBuffer
 from milliwatt.formats.tflite import read_tflite
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import Concat, Conv2d, Transpose, Unary
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
 from support.tflite_edit import Edit, become, edited, kind_of, operator, small_model, store, tensor
-from support.tflite_writer import write_tflite
 
 
 def refusal(model: bytes) -> MilliwattError:

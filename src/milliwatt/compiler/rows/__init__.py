@@ -5,7 +5,21 @@ Rows are tried from the top: special ones first, the general one of each operato
 
 from __future__ import annotations
 
-from milliwatt.compiler.rows import activation, conv, elementwise, pool, quantization, shape
+from milliwatt.compiler.rows import (
+    activation,
+    control,
+    conv,
+    elementwise,
+    matrix,
+    move,
+    pointwise,
+    pool,
+    quantization,
+    recurrent,
+    reduce,
+    shape,
+    signal,
+)
 from milliwatt.compiler.rows.row import Call, Field, Lowered, Row
 
 TABLE: tuple[Row, ...] = (
@@ -15,6 +29,13 @@ TABLE: tuple[Row, ...] = (
     *activation.ROWS,
     *shape.ROWS,
     *quantization.ROWS,
+    *matrix.ROWS,
+    *reduce.ROWS,
+    *pointwise.ROWS,
+    *move.ROWS,
+    *recurrent.ROWS,
+    *signal.ROWS,
+    *control.ROWS,
 )
 
 __all__ = ["TABLE", "Call", "Field", "Lowered", "Row"]

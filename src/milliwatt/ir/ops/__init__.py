@@ -7,7 +7,22 @@ multiply-accumulates that takes (`macs`).
 
 from __future__ import annotations
 
-from milliwatt.ir.ops import activation, conv, elementwise, leaf, pool, quantization, shape
+from milliwatt.ir.ops import (
+    activation,
+    control,
+    conv,
+    elementwise,
+    leaf,
+    matrix,
+    move,
+    pointwise,
+    pool,
+    quantization,
+    recurrent,
+    reduce,
+    shape,
+    signal,
+)
 from milliwatt.ir.ops.table import Op, OpDef
 
 OPS: dict[Op, OpDef] = {
@@ -18,6 +33,13 @@ OPS: dict[Op, OpDef] = {
     **activation.OPS,
     **shape.OPS,
     **quantization.OPS,
+    **matrix.OPS,
+    **reduce.OPS,
+    **pointwise.OPS,
+    **move.OPS,
+    **recurrent.OPS,
+    **signal.OPS,
+    **control.OPS,
 }
 
 __all__ = ["OPS", "Op", "OpDef"]

@@ -19,7 +19,7 @@ def _infer_input(attrs: Input, ins: Sequence[Type]) -> Type:
 
 
 def _infer_constant(attrs: Constant, ins: Sequence[Type]) -> Type:
-    return Type(attrs.value.shape, dtype_of(attrs.value), attrs.quant)
+    return Type(attrs.value.shape, attrs.dtype or dtype_of(attrs.value), attrs.quant)
 
 
 def _run_input(

@@ -33,10 +33,11 @@ class Input(Attrs):
 
 @dataclass(frozen=True, eq=False)
 class Constant(Attrs):
-    """A value known at compile time; `value` is read-only."""
+    """A value known at compile time; `value` is read-only. `dtype` says s4 where it is int8."""
 
     value: np.ndarray
     quant: Quant | None = None
+    dtype: DType | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,7 @@
+"""The audio front end's custom operators: .tflite operators as nodes."""
+
+from __future__ import annotations
+
+from milliwatt.formats.tflite_read.site import Reader
+
+READERS: dict[str, tuple[int, Reader]] = {}

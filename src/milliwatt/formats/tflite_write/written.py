@@ -1,0 +1,38 @@
+"""What a writer says of a node: the operator as the file states it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from milliwatt.ir.graph import Graph, Node
+
+# An option or table field: (struct code, value); codes: b B i I q f, "offset" for a built object,
+# "ints" for a vector of int32.
+Field = tuple[str, float | int | Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """One operator as the file states it.
+
+    `kind` is the builtin operator's name, or a custom one's with `custom` its options' bytes.
+    `operands` are what it reads, None for an operand left out; by default the node's own.
+    `parameters` are constant operands that no node holds, placed after them. `subgraphs` maps
+    option fields to graphs that are written as subgraphs of the file; the field gets their number.
+    """
+
+    kind: str
+    options_type: int = 0
+    options: dict[int, Field] = field(default_factory=dict)
+    parameters: Sequence[np.ndarray] = ()
+    operands: tuple[Node | None, ...] | None = None
+    custom: bytes | None = None
+    subgraphs: dict[int, Graph] = field(default_factory=dict)
+
+
+Writer = Callable[[Node, Any], Written]
+"""Says of a node, given with its attributes, what the file holds."""

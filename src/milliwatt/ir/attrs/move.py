@@ -1,0 +1,3 @@
+"""Operators that move values: slices, gathers, broadcasts, mirrors: attributes."""
+
+from __future__ import annotations

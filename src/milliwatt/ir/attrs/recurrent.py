@@ -1,0 +1,3 @@
+"""Recurrent layers: SVDF and LSTM: attributes."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Reductions, searches along an axis, norms, resizing: attributes."""
+
+from __future__ import annotations

@@ -1,0 +1,7 @@
+"""Operators that move values: slices, gathers, broadcasts, mirrors."""
+
+from __future__ import annotations
+
+from milliwatt.ir.ops.table import Op, OpDef
+
+OPS: dict[Op, OpDef] = {}

@@ -1,0 +1,7 @@
+"""Grids of the family `signal`."""
+
+from __future__ import annotations
+
+from kernels.cases_core import Case
+
+CASES: tuple[Case, ...] = ()
