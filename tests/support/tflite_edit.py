@@ -48,8 +48,9 @@ def small_model() -> bytes:
 
 
 def edited(model: bytes, edit: Edit) -> bytes:
-    """`model` after `edit` changed its object form."""
+    """`model`, now nobody's in particular, after `edit` changed its object form."""
     tree = tflite.ModelT.InitFromPackedBuf(model, 0)
+    tree.description = b"edited"  # the names of milliwatt's own files are taken as they are
     edit(tree)
     builder = flatbuffers.Builder(1024)
     builder.Finish(tree.Pack(builder), b"TFL3")

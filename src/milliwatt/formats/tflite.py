@@ -88,9 +88,10 @@ def _load(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
 
 
 class _Names:
-    """Readable names, each given once."""
+    """Readable names, each given once; `exact` takes the file's own as they are."""
 
-    def __init__(self, raw: list[str]) -> None:
+    def __init__(self, raw: list[str], exact: bool) -> None:
+        self.exact = exact
         self._taken: dict[str, int] = {}
         self._scope = _common_scope([_layer(name) for name in raw])
 
@@ -106,6 +107,8 @@ class _Names:
 
     def of_tensor(self, raw: str, fallback: str) -> str:
         """The layer a tensor belongs to without the scopes that all layers share."""
+        if self.exact and raw:
+            return self.give(re.sub(r"[^A-Za-z0-9_./:;-]", "_", raw))
         segments = _layer(raw)
         if len(segments) > 1 and segments[: len(self._scope)] == self._scope:
             segments = segments[len(self._scope) :]
@@ -145,7 +148,7 @@ class _Reader:
             for op in file.operators
             if op.kind in READERS and op.outputs
         ]
-        self._names = _Names(outs)
+        self._names = _Names(outs, file.is_ours)
 
     def graph(self, name: str) -> Graph:
         """The whole graph, called `name`."""
@@ -188,7 +191,9 @@ class _Reader:
                     f"{tensor}, {user}, is made by no operator and has no stored data"
                 )
             called = (
-                self._names.give(name) if name else self._names.of_tensor(tensor.name, "constant")
+                self._names.give(name)
+                if name and not self._names.exact
+                else self._names.of_tensor(tensor.name, name or "constant")
             )
             self._made[index] = constant(tensor.data, called, tensor.quant)
         return self._made[index]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+WRITTEN_BY = "milliwatt"
+"""Description of the files that milliwatt writes: their names are the nodes' own."""
+
 OPERATORS = tuple(
     """
     ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE

@@ -13,7 +13,7 @@ import numpy as np
 
 from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.flatbuffer import FlatBuffer, Table
-from milliwatt.formats.tflite_names import OPERATORS, TENSOR_TYPES
+from milliwatt.formats.tflite_names import OPERATORS, TENSOR_TYPES, WRITTEN_BY
 from milliwatt.ir.types import DType, Quant
 
 MAX_RANK = 8
@@ -71,7 +71,8 @@ def describe(index: int, name: str) -> str:
 class ModelFile:
     """The one subgraph of a .tflite file.
 
-    `inputs` and `outputs` are tensor numbers, `operators` the operators in file order.
+    `inputs` and `outputs` are tensor numbers, `operators` the operators in file order; `is_ours`
+    says that milliwatt wrote the file.
     ImportFailed with the file offset where the structure is broken; UnsupportedOp for control flow.
     """
 
@@ -85,6 +86,7 @@ class ModelFile:
         version = self._model.integer(0, "I")
         if version != 3:
             raise ImportFailed(f"schema version {version}; version 3 wanted")
+        self.is_ours = self._model.string(3) == WRITTEN_BY
         subgraphs = self._model.length(2)
         if subgraphs == 0:
             raise ImportFailed("the file has no subgraph; it holds no network")

@@ -12,7 +12,7 @@ import flatbuffers
 import numpy as np
 
 from milliwatt.errors import InvalidGraph
-from milliwatt.formats.tflite_names import OPERATORS
+from milliwatt.formats.tflite_names import OPERATORS, WRITTEN_BY
 from milliwatt.formats.tflite_write import WRITERS
 from milliwatt.formats.tflite_write.written import Field
 from milliwatt.ir.graph import Graph, Node
@@ -71,7 +71,7 @@ class _Writer:
             0: ("I", 3),
             1: self._offsets([self._code(kind) for kind in self._codes]),
             2: self._offsets([self._table(subgraph)]),
-            3: self._string("milliwatt"),
+            3: self._string(WRITTEN_BY),
             4: self._offsets(self._buffers),
         }
         self._builder.Finish(self._table(model), b"TFL3")
