@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from milliwatt.compiler.passes.drop_identities import drop_identities
 from milliwatt.compiler.passes.fold_input_offset import fold_input_offset
 from milliwatt.compiler.passes.fold_pad import fold_pad
 from milliwatt.compiler.passes.fold_requantize import fold_requantize
 from milliwatt.compiler.passes.fuse_add import fuse_add
+from milliwatt.ir.attrs.control import Control
 from milliwatt.ir.fold import fold_batch_norm, fold_constants, fuse_activation
-from milliwatt.ir.graph import Graph
+from milliwatt.ir.graph import Graph, Node
 
 Pass = Callable[[Graph], Graph]
 
@@ -31,9 +33,20 @@ PASSES: tuple[tuple[str, Pass], ...] = (
 
 
 def run_passes(graph: Graph, on_pass: Callable[[str, Graph], None] | None = None) -> Graph:
-    """Run every pass in order; `on_pass(name, graph)` sees the graph after each."""
+    """Run every pass in order; `on_pass(name, graph)` sees the graph after each.
+
+    The graphs inside `if` and `while` go through all passes first.
+    """
+    graph = graph.rewrite(_inside)
     for name, step in PASSES:
         graph = step(graph)
         if on_pass is not None:
             on_pass(name, graph)
     return graph
+
+
+def _inside(node: Node) -> Node | None:
+    if not isinstance(node.attrs, Control):
+        return None
+    graphs = {name: run_passes(graph) for name, graph in node.attrs.graphs()}
+    return Node(node.op, node.src, replace(node.attrs, **graphs), node.name)

@@ -18,16 +18,20 @@ from milliwatt.ir.reference import run_all
 # caches), and the most samples worth batching.
 BUDGET_BYTES = 16 << 20
 MOST_SAMPLES = 32
+_UNBATCHED = (Op.STATE, Op.PART, Op.IF, Op.WHILE)
 
 
 def with_batch(graph: Graph, samples: int) -> Graph:
     """Copy of `graph` whose inputs and activations have `samples` on axis 0 instead of 1.
 
     Node names and their order stay. InvalidGraph where axis 0 is not a batch axis of size 1 all the
-    way from the inputs to the outputs (a reshape or mean that mixes it with others).
+    way from the inputs to the outputs (a reshape or mean that mixes it with others), and for graphs
+    with state, bundles or control flow.
     """
     done: dict[Node, Node] = {}
     for node in graph.nodes():
+        if node.op in _UNBATCHED:
+            raise InvalidGraph(f"{node.name} ({node.op}): has no batch axis")
         src = tuple(done[s] for s in node.src)
         if src == node.src and node.op is not Op.INPUT:
             done[node] = node  # constants, and what depends on nothing else
@@ -42,8 +46,7 @@ def with_batch(graph: Graph, samples: int) -> Graph:
     return Graph(
         tuple(done[n] for n in graph.inputs),
         tuple(done[n] for n in graph.outputs),
-        tuple((done[s], done[n]) for s, n in graph.updates),
-        graph.name,
+        name=graph.name,
     )
 
 
@@ -81,6 +84,8 @@ def run_batches(
     graph: Graph, inputs: Sequence[np.ndarray], step: int | None = None
 ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
     """Run samples in batches; yields (rows, value of every node by name), values [rows, ...].
+
+    Samples are independent: every one finds the states at their first values.
 
     `inputs`: one array an input with the samples along axis 0. Axis 0 is the graph's batch axis
     where the input is [1, ...], else an axis on top of the input's shape. BadData where counts

@@ -48,7 +48,10 @@ def run_all(
         if node not in values:
             args = [values[s] for s in node.src]
             types = [s.type for s in node.src]
-            values[node] = OPS[node.op].reference(node.attrs, node.type, types, args)
+            try:
+                values[node] = OPS[node.op].reference(node.attrs, node.type, types, args)
+            except BadData as error:
+                raise BadData(f"{node.name} ({node.op}): {error}") from None
     return values
 
 

@@ -6,16 +6,26 @@
       return conv
 
 One node a line, operands before users. Attributes are Python literals of the operator's dataclass;
-arrays are `array(dtype, shape, "base64 of zlib of the little-endian bytes")`.
+arrays are `array(dtype, shape, "base64 of zlib of the little-endian bytes")`. Graphs that an `if`
+or `while` holds follow its line, indented, each under the name of its field:
+
+      y = if(flag, x) {} : u8[16]
+        then: graph twice
+          ...
+          return sum
+        otherwise: graph same
+          ...
 """
 
 from __future__ import annotations
 
 import ast
 import base64
+import itertools
 import math
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -23,6 +33,7 @@ import numpy as np
 
 from milliwatt.errors import InvalidGraph
 from milliwatt.ir.attrs import Attrs, Conv2d, Elementwise
+from milliwatt.ir.attrs.control import MAX_DEPTH
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType, Quant, Type
@@ -30,15 +41,24 @@ from milliwatt.ir.types import DType, Quant, Type
 
 def print_graph(graph: Graph, *, data: bool = True) -> str:
     """The text form of `graph`; `data=False` leaves the bytes of constants out (not parsable)."""
-    lines = [f"graph {graph.name}"]
+    return "\n".join(_lines(graph, data)) + "\n"
+
+
+def _lines(graph: Graph, data: bool) -> Iterator[str]:
+    yield f"graph {graph.name}"
     for node in graph.nodes():
         operands = ", ".join(s.name for s in node.src)
-        listed = ", ".join(f"{k}={_show(v, data)}" for k, v in _changed(node.attrs).items())
-        lines.append(f"  {node.name} = {node.op}({operands}) {{{listed}}} : {node.type.short}")
+        changed = _changed(node.attrs).items()
+        listed = ", ".join(f"{k}={_show(v, data)}" for k, v in changed if not isinstance(v, Graph))
+        yield f"  {node.name} = {node.op}({operands}) {{{listed}}} : {node.type.short}"
+        for field, value in changed:
+            if isinstance(value, Graph):
+                first, *rest = _lines(value, data)
+                yield f"    {field}: {first}"
+                yield from (f"    {line}" for line in rest)
     for state, new in graph.updates:
-        lines.append(f"  update {state.name} = {new.name}")
-    lines.append("  return " + ", ".join(n.name for n in graph.outputs))
-    return "\n".join(lines) + "\n"
+        yield f"  update {state.name} = {new.name}"
+    yield "  return " + ", ".join(n.name for n in graph.outputs)
 
 
 def _changed(attrs: Attrs) -> dict[str, Any]:
@@ -146,6 +166,7 @@ _HOLDS = {
     "np.ndarray": lambda v: isinstance(v, np.ndarray),
     "Conv2d": lambda v: isinstance(v, Conv2d),
     "Elementwise": lambda v: isinstance(v, Elementwise),
+    "Graph": lambda v: isinstance(v, Graph),
 }
 
 
@@ -160,17 +181,40 @@ def _check(attrs: Attrs) -> None:
 
 
 _LINE = re.compile(r"  (\S+) = (\w+)\((.*?)\) \{(.*)\} : \S+")
+_INNER = "    "
+_FIELD = re.compile(rf"{_INNER}(\w+): (graph .*)")
+_UNREADABLE = (
+    KeyError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    zlib.error,
+)
 
 
 def parse_graph(text: str) -> Graph:
     """Read what `print_graph` wrote. InvalidGraph names the line that does not parse."""
-    lines = text.strip("\n").split("\n")
+    return _parse_graph(text.strip("\n").split("\n"), 1)
+
+
+def _parse_graph(lines: list[str], number: int, depth: int = 0) -> Graph:
+    """The graph in `lines`, the first of which is line `number` of the file."""
     if not lines[0].startswith("graph "):
-        raise InvalidGraph(f"text form: line 1 is {lines[0][:40]!r}; 'graph NAME' wanted")
+        raise InvalidGraph(f"text form: line {number} is {lines[0][:40]!r}; 'graph NAME' wanted")
+    if depth > MAX_DEPTH:
+        raise InvalidGraph(f"text form: line {number}: graphs {depth} deep; {MAX_DEPTH} allowed")
     nodes: dict[str, Node] = {}
     outputs: tuple[Node, ...] = ()
     updates: list[tuple[Node, Node]] = []
-    for number, line in enumerate(lines[1:], start=2):
+    at = 1
+    while at < len(lines):
+        line, end = lines[at], at + 1
+        while end < len(lines) and lines[end].startswith(_INNER):
+            end += 1
+        graphs = _parse_inner(lines[at + 1 : end], number + at + 1, depth)
         try:
             if line.startswith("  return "):
                 outputs = tuple(nodes[n] for n in line[9:].split(", "))
@@ -178,24 +222,32 @@ def parse_graph(text: str) -> Graph:
                 state, new = line[9:].split(" = ")
                 updates.append((nodes[state], nodes[new]))
             else:
-                node = _parse_node(line, nodes)
+                node = _parse_node(line, nodes, graphs)
                 nodes[node.name] = node
-        except (
-            KeyError,
-            ValueError,
-            TypeError,
-            SyntaxError,
-            OverflowError,
-            RecursionError,
-            MemoryError,
-            zlib.error,
-        ) as error:
-            raise InvalidGraph(f"text form: line {number} does not parse: {error}") from None
+        except _UNREADABLE as error:
+            raise InvalidGraph(f"text form: line {number + at} does not parse: {error}") from None
+        at = end
     inputs = tuple(n for n in nodes.values() if n.op is Op.INPUT)
     return Graph(inputs, outputs, tuple(updates), lines[0][6:])
 
 
-def _parse_node(line: str, nodes: dict[str, Node]) -> Node:
+def _parse_inner(lines: list[str], number: int, depth: int) -> dict[str, Graph]:
+    """Graphs by field from the indented lines after a node's own."""
+    starts = [i for i, line in enumerate(lines) if _FIELD.fullmatch(line)]
+    if lines and starts[:1] != [0]:
+        raise InvalidGraph(
+            f"text form: line {number} is {lines[0][:40]!r}; 'FIELD: graph NAME' wanted"
+        )
+    graphs: dict[str, Graph] = {}
+    for start, stop in itertools.pairwise([*starts, len(lines)]):
+        found = _FIELD.fullmatch(lines[start])
+        assert found is not None
+        own = [found[2], *(line[len(_INNER) :] for line in lines[start + 1 : stop])]
+        graphs[found[1]] = _parse_graph(own, number + start, depth + 1)
+    return graphs
+
+
+def _parse_node(line: str, nodes: dict[str, Node], graphs: dict[str, Graph]) -> Node:
     found = _LINE.fullmatch(line)
     if found is None:
         raise ValueError("'NAME = OP(OPERANDS) {ATTRIBUTES} : TYPE' wanted")
@@ -203,7 +255,7 @@ def _parse_node(line: str, nodes: dict[str, Node]) -> Node:
     op = Op(op_name)
     call = ast.parse(f"attrs({listed})", mode="eval").body
     assert isinstance(call, ast.Call)
-    attrs = OPS[op].attrs(**{str(k.arg): _read(k.value) for k in call.keywords})
+    attrs = OPS[op].attrs(**{str(k.arg): _read(k.value) for k in call.keywords}, **graphs)
     _check(attrs)
     src = tuple(nodes[o] for o in operands.split(", ") if o)
     return Node(op, src, attrs, name)

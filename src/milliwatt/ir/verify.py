@@ -9,6 +9,7 @@ import numpy as np
 
 from milliwatt.errors import InvalidGraph
 from milliwatt.ir.attrs import Constant
+from milliwatt.ir.attrs.control import Control, State
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType
@@ -41,8 +42,11 @@ def _problems(graph: Graph) -> Iterator[str]:
         inferred = OPS[node.op].infer(node.attrs, [s.type for s in node.src])
         if inferred != node.type:
             yield f"{where}: type is {node.type}; {inferred} inferred"
-        if isinstance(node.attrs, Constant):
-            yield from _constant_problems(node.attrs.value, where)
+        if isinstance(node.attrs, Constant | State):
+            yield from _array_problems(node.attrs.value, node.op, where)
+        if isinstance(node.attrs, Control):
+            for field, inner in node.attrs.graphs():
+                yield from (f"{where}: {field}: {problem}" for problem in _problems(inner))
         if node.op in _MATRIX_OPS:
             yield from _bias_problems(node, where)
     for node in graph.inputs:
@@ -68,11 +72,11 @@ def _state_problems(graph: Graph) -> Iterator[str]:
             yield f"{node.name} ({node.op}): never updated; a constant or an update wanted"
 
 
-def _constant_problems(value: np.ndarray, where: str) -> Iterator[str]:
+def _array_problems(value: np.ndarray, kind: Op, where: str) -> Iterator[str]:
     if value.flags.writeable:
-        yield f"{where}: the constant can be written to; read-only wanted"
+        yield f"{where}: the {kind} can be written to; read-only wanted"
     if not np.isfinite(value).all():
-        yield f"{where}: the constant holds NaN or infinity; finite numbers wanted"
+        yield f"{where}: the {kind} holds NaN or infinity; finite numbers wanted"
 
 
 def _bias_problems(node: Node, where: str) -> Iterator[str]:

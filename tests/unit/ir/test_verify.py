@@ -7,7 +7,7 @@ import pytest
 
 from milliwatt.errors import InvalidGraph
 from milliwatt.ir.attrs import Attrs, Constant, FullyConnected, Unary
-from milliwatt.ir.graph import Graph, Node, constant, graph_input
+from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant, Type
 from milliwatt.ir.verify import verify
@@ -102,16 +102,21 @@ def test_bias_scale_is_input_times_weight() -> None:
         verify(dense(few))
 
 
-def test_updates_pair_an_input_with_its_own_type() -> None:
-    """State is an input, and its next value has its type."""
-    state = graph_input((1, 3), DType.F32, "state")
-    out = tanh(state)
-    verify(Graph((state,), (out,), ((state, out),)))
-    with pytest.raises(InvalidGraph, match="^t: updated, but not an input"):
-        verify(Graph((state,), (out,), ((out, out),)))
-    wide = graph_input((1, 4), DType.F32, "wide")
-    with pytest.raises(InvalidGraph, match=r"^wide: state is f32\[1,4\], its update f32\[1,3\]"):
-        verify(Graph((state, wide), (out,), ((wide, out),)))
+def test_updates_pair_a_state_with_its_own_type() -> None:
+    """A state is updated once, by a value of its type; nothing else is updated."""
+    held = state(np.zeros((1, 3), np.float32), "held")
+    out = tanh(held)
+    verify(Graph((), (out,), ((held, out),)))
+    x = graph_input((1, 3), DType.F32, "x")
+    with pytest.raises(InvalidGraph, match=r"^x \(input\): updated from run to run; op state"):
+        verify(Graph((x,), (tanh(x),), ((x, x),)))
+    with pytest.raises(InvalidGraph, match=r"^held \(state\): updated twice; one update wanted"):
+        verify(Graph((), (out,), ((held, out), (held, held))))
+    with pytest.raises(InvalidGraph, match=r"^held \(state\): never updated; a constant or"):
+        verify(Graph((), (out,)))
+    wide = state(np.zeros((1, 4), np.float32), "wide")
+    with pytest.raises(InvalidGraph, match=r"^wide \(state\): state is f32\[1,4\], its update f32"):
+        verify(Graph((), (out,), ((held, out), (wide, out))))
 
 
 def test_dequantized_detour_is_legal() -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from milliwatt.ir.attrs.core import Attrs
 from milliwatt.ir.types import DType, Quant, Type
 
+if TYPE_CHECKING:
+    from milliwatt.ir.graph import Graph
+
 PART_ALIGN = 8
 """Bytes that parts of a bundle are aligned to: any element type, any machine."""
+
+MAX_DEPTH = 8
+"""Graphs inside graphs inside graphs: the deepest that an `if` or `while` may hold."""
+
+MAX_INNER_NODES = 100_000
+"""Nodes of all graphs that one `if` or `while` holds, each counted as often as it is held."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +44,71 @@ class Part(Attrs):
 
     offset: int
     type: Type
+
+
+@dataclass(frozen=True, eq=False)
+class Control(Attrs):
+    """An operator whose fields are graphs without state; its result is a bundle of `results`."""
+
+    def graphs(self) -> Iterator[tuple[str, Graph]]:
+        """The graphs that it holds, by field name."""
+        for field in fields(self):
+            yield field.name, getattr(self, field.name)
+
+    @property
+    def results(self) -> tuple[Type, ...]:
+        """Types of the values in the result's bundle, for `parts`."""
+        raise NotImplementedError
+
+    @cached_property
+    def _inner(self) -> tuple[Control, ...]:
+        graphs = (graph for _, graph in self.graphs())
+        return tuple(n.attrs for g in graphs for n in g.nodes() if isinstance(n.attrs, Control))
+
+    @cached_property
+    def depth(self) -> int:
+        """1 where the graphs hold no `if` or `while` themselves."""
+        return 1 + max((inner.depth for inner in self._inner), default=0)
+
+    @cached_property
+    def node_count(self) -> int:
+        """Nodes of all graphs inside, however deep."""
+        own = sum(sum(1 for _ in graph.nodes()) for _, graph in self.graphs())
+        return own + sum(inner.node_count for inner in self._inner)
+
+
+@dataclass(frozen=True, eq=False)
+class If(Control):
+    """if(condition, captures...): the results of `then(captures...)` or `otherwise(captures...)`.
+
+    condition: bool, one element. Both graphs take inputs of the captures' types and have outputs
+    of equal types.
+    """
+
+    then: Graph
+    otherwise: Graph
+
+    @property
+    def results(self) -> tuple[Type, ...]:
+        """Types of the branches' outputs."""
+        return tuple(node.type for node in self.then.outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class While(Control):
+    """while(values...): while condition(values...): values = body(values...); result: the values.
+
+    Both graphs take inputs of the values' types; `condition` has one output, bool of one element;
+    `body` has outputs of the values' types.
+    """
+
+    condition: Graph
+    body: Graph
+
+    @property
+    def results(self) -> tuple[Type, ...]:
+        """Types of the loop values."""
+        return tuple(node.type for node in self.body.outputs)
 
 
 def bundle_type(types: tuple[Type, ...]) -> tuple[Type, tuple[int, ...]]:
