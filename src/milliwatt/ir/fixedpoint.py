@@ -78,6 +78,23 @@ def multiply_by_quantized_multiplier(x: Ints, multiplier: Ints | int, shift: Int
     return rounding_shift_right(doubling_high_mul(shifted, np.asarray(multiplier, np.int64)), right)
 
 
+def reduced_multiplier(multiplier: Ints | int) -> Ints:
+    """A multiplier rounded to 15 bits, halves up, at most 0x7FFF."""
+    reduced: Ints = np.minimum((np.asarray(multiplier, np.int64) + (1 << 15)) >> 16, 0x7FFF)
+    return reduced
+
+
+def multiply_wide(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
+    """x * multiplier / 2**31 * 2**shift of a 64-bit x with the reference's one rounding, halves up.
+
+    The multiplier is first rounded to 15 bits. The result wraps to 32 bits; |x| < 2**47 and
+    shift < 8 are the reference's contract. Source: TFLite's 16x8 specification.
+    """
+    right = np.maximum(15 - np.asarray(shift, np.int64), 1)
+    raised = np.asarray(x, np.int64) * reduced_multiplier(multiplier)
+    return wrap32((raised + (np.int64(1) << (right - 1))) >> right)
+
+
 def saturating_shift_left(x: Ints, bits: int) -> Ints:
     """x * 2**bits clipped to 32 bits."""
     clipped: Ints = np.clip(np.asarray(x, np.int64) << bits, INT32_MIN, INT32_MAX)

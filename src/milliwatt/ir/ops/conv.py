@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from milliwatt.ir import fixedpoint as fx
-from milliwatt.ir.attrs import Conv2d, ConvAdd, FullyConnected
+from milliwatt.ir.attrs import Clamp, Conv2d, ConvAdd, FullyConnected
 from milliwatt.ir.ops import elementwise
 from milliwatt.ir.ops.common import clip, result, want, want_dtype, want_quant
 from milliwatt.ir.ops.table import Op, OpDef
@@ -21,16 +21,35 @@ Arrays = Sequence[np.ndarray]
 Types = Sequence[Type]
 
 
-def _check_weights(x: Type, weight: Type, bias: Type | None, channels: int, axis: int) -> None:
-    """Check element types and quantization; weights symmetric, per tensor or per output channel."""
-    want_dtype("input", x, DType.F32, DType.S8)
-    want_dtype("weight", weight, x.dtype)
+# Element types of weights and of biases, by that of the activations.
+WEIGHTS = {
+    DType.F32: (DType.F32, DType.F16),
+    DType.S8: (DType.S8, DType.S4),
+    DType.S16: (DType.S8,),
+}
+BIASES = {
+    DType.F32: (DType.F32, DType.F16),
+    DType.S8: (DType.S32,),
+    DType.S16: (DType.S64, DType.S32),
+}
+
+
+def check_weights(x: Type, weight: Type, bias: Type | None, channels: int, axis: int) -> None:
+    """Check element types and quantization of a product's operands.
+
+    Weights are symmetric, per tensor or per output channel (`axis`); s8 weights of s8 activations
+    may have a zero point per tensor, as the uint8 models of old have. 16 bits are symmetric.
+    Raises InvalidGraph, or UnsupportedOp for element types.
+    """
+    want_dtype("input", x, *WEIGHTS)
+    want_dtype("weight", weight, *WEIGHTS[x.dtype])
     want_quant(x, "input")
     if bias is not None:
-        want_dtype("bias", bias, DType.F32 if x.dtype.is_float else DType.S32)
+        want_dtype("bias", bias, *BIASES[x.dtype])
         want(bias.shape == (channels,), f"bias is {bias.short}; [{channels}] wanted")
     if x.dtype.is_float:
         return
+    want_symmetric_s16(x, "input")
     quant = weight.quant
     want(quant is not None, "weight has no quantization; run mw.quantize first")
     assert quant is not None
@@ -39,7 +58,33 @@ def _check_weights(x: Type, weight: Type, bias: Type | None, channels: int, axis
         f"weight has {len(quant.scale)} scales on axis {quant.axis}; "
         f"{channels} on axis {axis} wanted",
     )
-    want(not any(quant.zero_point), "weight zero point is not 0; symmetric weights wanted")
+    if quant.axis is None and x.dtype is weight.dtype is DType.S8:
+        want_quant(weight, "weight")
+        return
+    want(
+        not any(quant.zero_point),
+        f"weight zero point of {weight.short} is not 0; symmetric weights wanted",
+    )
+
+
+def want_symmetric_s16(value: Type, kind: str) -> None:
+    """Raise InvalidGraph for an s16 value with a zero point."""
+    want(
+        value.dtype is not DType.S16 or value.zero_point == 0,
+        f"{kind} {value.short} has zero point {value.zero_point}; 0 wanted for 16 bits",
+    )
+
+
+def result_of(shape: tuple[int, ...], x: Type, attrs: Conv2d | FullyConnected) -> Type:
+    """The result type of a product: the input's element type, quantized as `attrs` says."""
+    out = result(shape, x, attrs.quant)
+    want_symmetric_s16(out, "result")
+    return out
+
+
+def groups(x: Type, weight: Type) -> int:
+    """Groups of a conv2d: how many filters deep the input is."""
+    return x.shape[3] // weight.shape[3]
 
 
 def out_size(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> int:
@@ -77,12 +122,14 @@ def _infer_conv2d(attrs: Conv2d, ins: Types) -> Type:
     want(len(weight.shape) == 4, f"weight is {weight.short}; 4 axes [O,KH,KW,C] wanted")
     shape = _conv_shape(attrs, x, (weight.shape[1], weight.shape[2]), weight.shape[0])
     want(
-        weight.shape[3] == x.shape[3],
-        f"weight is {weight.short} for {x.shape[3]} input channels; "
-        "grouped convolution is not supported",
+        weight.shape[3] >= 1
+        and x.shape[3] % weight.shape[3] == 0
+        and weight.shape[0] % groups(x, weight) == 0,
+        f"weight is {weight.short} for {x.shape[3]} input channels; as many in a filter, or groups "
+        "that divide input and output channels wanted",
     )
-    _check_weights(x, weight, ins[2] if len(ins) > 2 else None, weight.shape[0], axis=0)
-    return result(shape, x, attrs.quant)
+    check_weights(x, weight, ins[2] if len(ins) > 2 else None, weight.shape[0], axis=0)
+    return result_of(shape, x, attrs)
 
 
 def _infer_depthwise(attrs: Conv2d, ins: Types) -> Type:
@@ -94,8 +141,8 @@ def _infer_depthwise(attrs: Conv2d, ins: Types) -> Type:
     channels = weight.shape[3]
     shape = _conv_shape(attrs, x, (weight.shape[1], weight.shape[2]), channels)
     want(channels % x.shape[3] == 0, f"{channels} outputs are no multiple of {x.shape[3]} inputs")
-    _check_weights(x, weight, ins[2] if len(ins) > 2 else None, channels, axis=3)
-    return result(shape, x, attrs.quant)
+    check_weights(x, weight, ins[2] if len(ins) > 2 else None, channels, axis=3)
+    return result_of(shape, x, attrs)
 
 
 def _infer_fully_connected(attrs: FullyConnected, ins: Types) -> Type:
@@ -105,8 +152,8 @@ def _infer_fully_connected(attrs: FullyConnected, ins: Types) -> Type:
         len(x.shape) >= 1 and x.shape[-1] == weight.shape[1],
         f"input is {x.short}; last axis {weight.shape[1]} wanted",
     )
-    _check_weights(x, weight, ins[2] if len(ins) > 2 else None, weight.shape[0], axis=0)
-    return result((*x.shape[:-1], weight.shape[0]), x, attrs.quant)
+    check_weights(x, weight, ins[2] if len(ins) > 2 else None, weight.shape[0], axis=0)
+    return result_of((*x.shape[:-1], weight.shape[0]), x, attrs)
 
 
 def _windows(x: np.ndarray, attrs: Conv2d, kernel: tuple[int, int], fill: int) -> np.ndarray:
@@ -127,12 +174,28 @@ def multipliers(x: Type, weight: Type, out: Type) -> tuple[np.ndarray, np.ndarra
     return fx.quantize_multipliers(scales / np.float64(out.scale))
 
 
-def _requantize(
-    acc: np.ndarray, attrs: Conv2d | FullyConnected, out: Type, ins: Types
+def rescaled(
+    acc: np.ndarray, bias: np.ndarray | None, clamp: Clamp, out: Type, ins: Types
 ) -> np.ndarray:
-    multiplier, shift = multipliers(ins[0], ins[1], out)
-    scaled = fx.multiply_by_quantized_multiplier(fx.wrap32(acc), multiplier, shift)
-    return clip(scaled + out.zero_point, attrs.clamp, out)
+    """The stored result of integer sums: bias added, brought to the result's scale, clamped.
+
+    Sums and biases of s16 activations have 64 bits and one rounding; with an s32 bias they have
+    32 bits and two roundings, as all have of s8 activations.
+    """
+    total = acc.astype(np.int64)
+    if bias is not None:
+        total = total + bias
+    factor = multipliers(ins[0], ins[1], out)
+    if ins[0].dtype is DType.S16 and (bias is None or bias.dtype == np.int64):
+        return clip(fx.multiply_wide(total, *factor), clamp, out)
+    scaled = fx.multiply_by_quantized_multiplier(fx.wrap32(total), *factor)
+    return clip(scaled + out.zero_point, clamp, out)
+
+
+def real_weight(weight: np.ndarray, kind: Type) -> np.ndarray:
+    """Weights as multiplied, zero point taken off: float64, exact for integers."""
+    reals: np.ndarray = weight.astype(np.float64)
+    return reals - kind.zero_point if kind.zero_point else reals
 
 
 def _accumulate(
@@ -145,38 +208,49 @@ def _accumulate(
     return (x.astype(np.float64), zero) if attrs.folded else (x.astype(np.float64) - zero, 0)
 
 
-def _finish(
-    acc: np.ndarray, attrs: Conv2d | FullyConnected, out: Type, ins: Types, args: Arrays
-) -> np.ndarray:
-    if len(args) > 2:
-        acc = acc + args[2].astype(np.float64)
+def finish(acc: np.ndarray, clamp: Clamp, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    """The result of sums of products: operand 2, if any, is the bias."""
+    bias = args[2] if len(args) > 2 else None
     if out.dtype.is_float:
-        return clip(acc.astype(np.float32), attrs.clamp, out)
-    return _requantize(acc.astype(np.int64), attrs, out, ins)
+        if bias is not None:
+            acc = acc + bias.astype(np.float64)
+        return clip(acc.astype(np.float32), clamp, out)
+    return rescaled(acc, bias, clamp, out, ins)
+
+
+def grouped_product(columns: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
+    """[P, taps, C] windows by [O, taps, C/groups] filters -> [P, O], exact up to 2**53."""
+    pixels, taps, _ = columns.shape
+    split = columns.reshape(pixels, taps, groups, -1).transpose(2, 0, 1, 3)
+    filters = weight.reshape(groups, weight.shape[0] // groups, -1)
+    sums = split.reshape(groups, pixels, -1) @ filters.transpose(0, 2, 1)
+    return sums.transpose(1, 0, 2).reshape(pixels, -1)
 
 
 def _run_conv2d(attrs: Conv2d, out: Type, ins: Types, args: Arrays) -> np.ndarray:
-    weight = args[1].astype(np.float64)
+    weight = real_weight(args[1], ins[1])
     x, fill = _accumulate(attrs, args[0], ins[0])
     windows = _windows(x, attrs, weight.shape[1:3], fill)
-    # [N,H,W,C,KH,KW] x [O,KH,KW,C]: one matrix product, exact in float64 up to 2**53.
-    columns = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, weight[0].size)
-    acc = (columns @ weight.reshape(weight.shape[0], -1).T).reshape(out.shape)
-    return _finish(acc, attrs, out, ins, args)
+    # [N,H,W,C,KH,KW] -> [P, KH*KW, C]: one matrix product a group.
+    columns = windows.transpose(0, 1, 2, 4, 5, 3).reshape(
+        -1, weight.shape[1] * weight.shape[2], x.shape[3]
+    )
+    acc = grouped_product(columns, weight, groups(ins[0], ins[1])).reshape(out.shape)
+    return finish(acc, attrs.clamp, out, ins, args)
 
 
 def _run_depthwise(attrs: Conv2d, out: Type, ins: Types, args: Arrays) -> np.ndarray:
-    weight = args[1].astype(np.float64)
+    weight = real_weight(args[1], ins[1])
     x, fill = _accumulate(attrs, args[0], ins[0])
     windows = _windows(x, attrs, weight.shape[1:3], fill)
     per_input = weight.reshape(*weight.shape[1:3], x.shape[3], -1)
     acc = np.einsum("nhwcij,ijcm->nhwcm", windows, per_input, optimize=True).reshape(out.shape)
-    return _finish(acc, attrs, out, ins, args)
+    return finish(acc, attrs.clamp, out, ins, args)
 
 
 def _run_fully_connected(attrs: FullyConnected, out: Type, ins: Types, args: Arrays) -> np.ndarray:
     x, _ = _accumulate(attrs, args[0], ins[0])
-    return _finish(x @ args[1].astype(np.float64).T, attrs, out, ins, args)
+    return finish(x @ real_weight(args[1], ins[1]).T, attrs.clamp, out, ins, args)
 
 
 def _infer_conv2d_add(attrs: ConvAdd, ins: Types) -> Type:
@@ -199,7 +273,7 @@ def fold_offset(x: Type, weight: np.ndarray, bias: np.ndarray, axis: int) -> np.
 
 
 def _macs(attrs: Conv2d | FullyConnected | ConvAdd, out: Type, ins: Types) -> int:
-    """Each output takes one product per weight of its channel."""
+    """Each output takes one product per weight of its filter."""
     return out.size * (ins[1].size // ins[1].shape[0])
 
 
