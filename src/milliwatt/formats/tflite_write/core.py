@@ -5,7 +5,6 @@ Explicit padding must be what SAME or VALID gives, clamps must be one of TFLite'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,12 @@ from milliwatt.formats.tflite_write.written import Field, Writer, Written
 from milliwatt.ir.attrs import NO_CLAMP, RELU, RELU6, Clamp, Conv2d, Pool2d
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
+from milliwatt.ir.types import DType
 
 _FUSED = {NO_CLAMP: 0, RELU: 1, (-1.0, 1.0): 2, RELU6: 3}
 _CLAMP_NAME = {RELU: "RELU", (-1.0, 1.0): "RELU_N1_TO_1", RELU6: "RELU6"}
 _SAME, _VALID = 0, 1
+_MUL_OPTIONS = 21
 
 
 def _fused(clamp: Clamp, node: Node) -> Field:
@@ -27,53 +28,70 @@ def _fused(clamp: Clamp, node: Node) -> Field:
     return ("b", _FUSED[clamp])
 
 
-def _scheme(
-    node: Node, attrs: Conv2d | Pool2d, kernel: Sequence[int], dilation: Sequence[int]
-) -> Field:
-    """SAME or VALID for the explicit padding of a window."""
-    sides = []
+def scheme(node: Node) -> int | None:
+    """SAME or VALID for the explicit padding of a convolution or pool, None where it is neither."""
+    attrs = node.attrs
+    assert isinstance(attrs, Conv2d | Pool2d)
+    kernel: tuple[int, ...]
+    if isinstance(attrs, Pool2d):
+        kernel, dilation = attrs.kernel, (1, 1)
+    else:
+        kernel, dilation = node.src[1].type.shape[1:3], attrs.dilation
+    sides: list[int] = []
     size = node.src[0].type.shape[1:3]
     for length, span, step, spread in zip(size, kernel, attrs.stride, dilation, strict=True):
         total = max((-(-length // step) - 1) * step + (span - 1) * spread + 1 - length, 0)
         sides += [total // 2, total - total // 2]
-    same_size = all(
-        out == -(-length // step)
-        for out, length, step in zip(node.type.shape[1:3], size, attrs.stride, strict=True)
-    )
-    if same_size and tuple(sides) == attrs.padding:
-        return ("b", _SAME)
     if attrs.padding == (0, 0, 0, 0):
-        return ("b", _VALID)
-    raise InvalidGraph(
-        f"{node.name} ({node.op}): padding {attrs.padding} is neither SAME nor VALID"
-    )
+        return _VALID
+    return _SAME if tuple(sides) == attrs.padding else None
+
+
+def _padding(node: Node) -> Field:
+    number, attrs = scheme(node), node.attrs
+    if number is None:
+        assert isinstance(attrs, Conv2d | Pool2d)
+        raise InvalidGraph(
+            f"{node.name} ({node.op}): padding {attrs.padding} is neither SAME nor VALID, the two "
+            "that TFLite has; a PAD before it wanted"
+        )
+    return ("b", number)
+
+
+def _sums(node: Node, field: int) -> dict[int, Field]:
+    """The option that says that 16-bit activations are summed in the 32 bits of their bias."""
+    wide = node.src[0].type.dtype is DType.S16 and len(node.src) > 2
+    return {field: ("b", 2)} if wide and node.src[2].type.dtype is DType.S32 else {}
+
+
+def _strides(a: Conv2d | Pool2d) -> dict[int, Field]:
+    return {1: ("i", a.stride[1]), 2: ("i", a.stride[0])}
 
 
 def _conv2d(node: Node, a: Any) -> Written:
-    scheme = _scheme(node, a, node.src[1].type.shape[1:3], a.dilation)
-    options = {0: scheme, 1: ("i", a.stride[1]), 2: ("i", a.stride[0]), 3: _fused(a.clamp, node)}
-    return Written("CONV_2D", 1, {**options, 4: ("i", a.dilation[1]), 5: ("i", a.dilation[0])})
+    options = {0: _padding(node), **_strides(a), 3: _fused(a.clamp, node)}
+    dilation: dict[int, Field] = {4: ("i", a.dilation[1]), 5: ("i", a.dilation[0])}
+    return Written("CONV_2D", 1, {**options, **dilation, **_sums(node, 6)})
 
 
 def _depthwise(node: Node, a: Any) -> Written:
-    scheme = _scheme(node, a, node.src[1].type.shape[1:3], a.dilation)
     multiplier = node.type.shape[3] // node.src[0].type.shape[3]
-    options = {0: scheme, 1: ("i", a.stride[1]), 2: ("i", a.stride[0]), 3: ("i", multiplier)}
+    options: dict[int, Field] = {0: _padding(node), **_strides(a), 3: ("i", multiplier)}
     tail = {4: _fused(a.clamp, node), 5: ("i", a.dilation[1]), 6: ("i", a.dilation[0])}
     return Written("DEPTHWISE_CONV_2D", 2, {**options, **tail})
 
 
 def _fully_connected(node: Node, a: Any) -> Written:
     keep = int(len(node.type.shape) != 2)
-    return Written("FULLY_CONNECTED", 8, {0: _fused(a.clamp, node), 2: ("B", keep)})
+    options: dict[int, Field] = {0: _fused(a.clamp, node), 2: ("B", keep)}
+    return Written("FULLY_CONNECTED", 8, {**options, **_sums(node, 4)})
 
 
 def _pool(kind: str) -> Writer:
     def write(node: Node, a: Any) -> Written:
         options = {
-            0: _scheme(node, a, a.kernel, (1, 1)),
-            1: ("i", a.stride[1]),
-            2: ("i", a.stride[0]),
+            0: _padding(node),
+            **_strides(a),
             3: ("i", a.kernel[1]),
             4: ("i", a.kernel[0]),
             5: _fused(a.clamp, node),
@@ -84,7 +102,13 @@ def _pool(kind: str) -> Writer:
 
 
 def _elementwise(kind: str, options_type: int) -> Writer:
-    return lambda node, a: Written(kind, options_type, {0: _fused(a.clamp, node)})
+    def write(node: Node, a: Any) -> Written:
+        options = {0: _fused(a.clamp, node)}
+        if node.type.dtype is DType.S16 and options_type != _MUL_OPTIONS:
+            options[1] = ("B", 0)  # scales need not be powers of two
+        return Written(kind, options_type, options)
+
+    return write
 
 
 def _plain(kind: str, options_type: int = 0) -> Writer:
@@ -111,6 +135,8 @@ def _pad(node: Node, a: Any) -> Written:
 
 
 def _reshape(node: Node, a: Any) -> Written:
+    if not a.shape:  # an empty list is no stored data in this format
+        return Written("RESHAPE", 17, {0: ("ints", ())})
     return Written("RESHAPE", 17, {}, (np.array(a.shape, np.int32),))
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from milliwatt.ir.graph import Graph, Node
+from milliwatt.ir.types import Type
 
 # An option or table field: (struct code, value); codes: b B i I q f, "offset" for a built object,
-# "ints" for a vector of int32.
-Field = tuple[str, float | int | Sequence[int]]
+# "ints" for a vector of int32, "text" for a string.
+Field = tuple[str, float | int | str | Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class Written:
     `operands` are what it reads, None for an operand left out; by default the node's own.
     `parameters` are constant operands that no node holds, placed after them. `subgraphs` maps
     option fields to graphs that are written as subgraphs of the file; the field gets their number.
+
+    A bundle's results are its parts, or values of the types `results`, whose parts beyond are not
+    in the file. `variables` are the states that the operator keeps by itself: operands that become
+    variable tensors, which start at zero point; what updates them is not written. `hides` are nodes
+    whose work it does too: they are not written. `intermediates` are types of values inside the
+    operator that the file has to state.
     """
 
     kind: str
@@ -32,6 +39,10 @@ class Written:
     operands: tuple[Node | None, ...] | None = None
     custom: bytes | None = None
     subgraphs: dict[int, Graph] = field(default_factory=dict)
+    results: tuple[Type, ...] | None = None
+    variables: tuple[Node, ...] = ()
+    hides: tuple[Node, ...] = ()
+    intermediates: tuple[Type, ...] = ()
 
 
 Writer = Callable[[Node, Any], Written]
