@@ -35,10 +35,11 @@ from milliwatt.ir.attrs import (
 )
 from milliwatt.ir.graph import Node, constant, graph_input
 from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.quantization import REQUANTIZED
 from milliwatt.ir.types import DType, Quant, Type
 from support.single_ops import random_values, same_padding
 
-F32, S8, S16, S32 = DType.F32, DType.S8, DType.S16, DType.S32
+F32, F16, S8, U8, S16, S32 = DType.F32, DType.F16, DType.S8, DType.U8, DType.S16, DType.S32
 ZERO_POINTS = (-128, 127, 0, 7, -101)
 CLAMPS = (NO_CLAMP, RELU, RELU6, (-1.0, 1.0), (0.3, 0.31))
 Case = tuple[str, Node]
@@ -56,8 +57,10 @@ def grid(count: int, **options: Sequence[Any]) -> Iterator[dict[str, Any]]:
 
 
 def quantized(dtype: DType, zero_point: int, scale: float = 0.05) -> Quant | None:
-    """Quantization of an integer value; None for floats."""
-    return None if dtype.is_float else Quant.per_tensor(scale, zero_point)
+    """Quantization of an integer value; None for floats and indices. s16 is symmetric."""
+    if dtype is S16:
+        return Quant.per_tensor(scale / 256)
+    return Quant.per_tensor(scale, zero_point) if dtype is S8 else None
 
 
 def parameters(
@@ -288,10 +291,10 @@ def clamp(dtype: DType, count: int) -> Iterator[Node]:
 
 
 def unary(op: Op) -> Callable[[DType, int], Iterator[Node]]:
-    """logistic or tanh over all 256 values, steep and flat."""
+    """logistic or tanh, steep and flat, s16 also with the powers of two that need no rounding."""
 
     def nodes(dtype: DType, count: int) -> Iterator[Node]:
-        scales = (0.05, 0.001, 1.0, 16.0)
+        scales = (0.05, 0.001, 1.0, 16.0, 2.0**-4, 2.0**-3)
         for option in grid(count, zero=ZERO_POINTS, scale=scales, shape=((2, 300), (1,))):
             quant = quantized(dtype, option["zero"], option["scale"])
             yield Node(op, (graph_input(option["shape"], dtype, "x", quant),), Unary(), "y")
@@ -300,13 +303,15 @@ def unary(op: Op) -> Callable[[DType, int], Iterator[Node]]:
 
 
 def softmax(dtype: DType, count: int) -> Iterator[Node]:
-    """softmax of short and long rows."""
+    """softmax of short and long rows; of s8 also with s16 results."""
     shapes = ((1,), (1, 2), (3, 12), (2, 2, 5), (1, 1000))
     scales, betas = (0.05, 0.001, 1.0, 16.0), (1.0, 0.5, 10.0)
     for option in grid(count, shape=shapes, scale=scales, beta=betas, zero=ZERO_POINTS):
         quant = quantized(dtype, option["zero"], option["scale"])
         x = graph_input(option["shape"], dtype, "x", quant)
         yield Node(Op.SOFTMAX, (x,), Softmax(option["beta"]), "y")
+        if dtype is S8:
+            yield Node(Op.SOFTMAX, (x,), Softmax(option["beta"], S16), "wide")
 
 
 def lookup(dtype: DType, count: int) -> Iterator[Node]:
@@ -320,7 +325,8 @@ def lookup(dtype: DType, count: int) -> Iterator[Node]:
 def pad(dtype: DType, count: int) -> Iterator[Node]:
     """pad of some axes, all axes and none, with zero and with values of unequal bytes."""
     shapes = ((2, 3, 4, 5), (7,), (1, 1), (3, 2, 1))
-    for option in grid(count, shape=shapes, pick=range(11), value=(None, 100, -7), zero=(0, 7)):
+    values = {DType.BOOL: (None, 1), U8: (None, 100, 255)}.get(dtype, (None, 100, -7))
+    for option in grid(count, shape=shapes, pick=range(11), value=values, zero=(0, 7)):
         widths = tuple(
             ((option["pick"] * (axis + 3)) % 4, (option["pick"] + 5 * axis) % 3)
             for axis in range(len(option["shape"]))
@@ -350,21 +356,22 @@ def concat(dtype: DType, count: int) -> Iterator[Node]:
 
 def conversions() -> Iterator[tuple[str, Node]]:
     """quantize, dequantize and requantize between all types, with scales far apart."""
-    integers = (S8, S16, S32)
-    scales = {S8: 0.05, S16: 0.0003, S32: 1e-6}
+    scales = {S8: 0.05, U8: 0.05, S16: 0.0003, S32: 1e-6}
     for zero, number in itertools.product((-128, 0, 127), (1, 45)):
-        for kind in integers:
-            quant = Quant.per_tensor(scales[kind], zero)
+        for kind, results in REQUANTIZED.items():
+            quant = Quant.per_tensor(scales[kind], zero + 128 * (kind is U8))
             x = graph_input((number,), kind, "x", quant)
             yield f"dequantize-{kind}", Node(Op.DEQUANTIZE, (x,), Attrs(), "y")
-            for to, ratio in itertools.product(integers, (0.3, 1.0, 20.0)):
-                out = Quant.per_tensor(scales[to] * ratio, zero // 2)
+            for to, ratio in itertools.product(results, (0.3, 1.0, 20.0)):
+                out = Quant.per_tensor(scales[to] * ratio, zero // 2 + 64 * (to is U8))
                 node = Node(Op.REQUANTIZE, (x,), Quantize(to, out), "y")
                 yield f"requantize-{kind}-{to}", node
-        for kind in integers[:2]:
+        for kind in (S8, U8, S16):
             x = graph_input((number, 3), F32, "x")
-            quant = Quant.per_tensor(scales[kind] / 7, zero)
+            quant = Quant.per_tensor(scales[kind] / 7, zero + 128 * (kind is U8))
             yield f"quantize-{kind}", Node(Op.QUANTIZE, (x,), Quantize(kind, quant), "y")
+        half = graph_input((number, 3), F16, "x")
+        yield "dequantize-f16", Node(Op.DEQUANTIZE, (half,), Attrs(), "y")
 
 
 _GRIDS: dict[str, tuple[Callable[[DType, int], Iterator[Node]], int]] = {
@@ -389,17 +396,22 @@ _GRIDS: dict[str, tuple[Callable[[DType, int], Iterator[Node]], int]] = {
 }
 
 
+_MATRIX = ("conv2d", "whole_window", "conv2d_add", "depthwise_conv2d", "fully_connected")
+# Element types beyond s8 and f32; of those that only move bytes some of each size.
+_MORE: dict[str, tuple[DType, ...]] = {
+    **{name: (S16,) for name in _GRIDS if name not in _MATRIX},
+    **dict.fromkeys(("add", "sub", "mul"), (S16, S32)),
+    **dict.fromkeys(("pad", "transpose", "concat"), (DType.BOOL, U8, S16, S32, DType.S64)),
+}
+
+
 def _cases() -> Iterator[Case]:
     for name, (make, count) in _GRIDS.items():
-        for dtype in (S8, F32):
+        for dtype in (S8, F32, *_MORE.get(name, ())):
             for number, node in enumerate(make(dtype, count)):
                 yield f"{name}-{dtype}-{number}", node
     for number, node in enumerate(lookup(S8, 5)):
         yield f"lookup-s8-{number}", node
-    for dtype in (S16, S32):
-        for name in ("transpose", "concat"):
-            for number, node in enumerate(_GRIDS[name][0](dtype, 0)):
-                yield f"{name}-{dtype}-{number}", node
     for number, (name, node) in enumerate(conversions()):
         yield f"{name}-{number}", node
 

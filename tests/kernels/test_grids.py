@@ -18,13 +18,22 @@ from milliwatt.ir.attrs import Unary
 from milliwatt.ir.graph import Node, graph_input
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType
-from support.single_ops import OPERATORS, single_op
+from support.single_ops import GRID, OPERATORS, single_op
 
 # What is never run: leaves, and the same bytes under another shape.
 NO_KERNEL = (Op.INPUT, Op.CONSTANT, Op.RESHAPE)
-# What has s8 and f32 by its nature, and what has not.
-ONE_TYPE = {Op.LOOKUP: {"s8"}, Op.QUANTIZE: {"f32"}, Op.DEQUANTIZE: {"s8", "s16", "s32"}}
-ONE_TYPE[Op.REQUANTIZE] = ONE_TYPE[Op.DEQUANTIZE]
+# Element types that TFLite Micro or LiteRT has, where they are not s8 and f32.
+_QUANTIZED = {"s8", "s16", "f32"}
+_INDICES = {Op.ADD, Op.SUB, Op.MUL}
+TYPES = {
+    **dict.fromkeys((Op.MAX_POOL2D, Op.AVERAGE_POOL2D, Op.MEAN, Op.CLAMP), _QUANTIZED),
+    **dict.fromkeys((Op.LOGISTIC, Op.TANH, Op.SOFTMAX), _QUANTIZED),
+    **dict.fromkeys(_INDICES, _QUANTIZED | {"s32"}),
+    Op.LOOKUP: {"s8"},
+    Op.QUANTIZE: {"f32"},
+    Op.DEQUANTIZE: {"s8", "u8", "s16", "s32", "f16"},
+    Op.REQUANTIZE: {"s8", "u8", "s16", "s32"},
+}
 
 GROUPS = [
     pytest.param([node for _, node in group], id=name)
@@ -48,11 +57,10 @@ SETTINGS = settings(max_examples=40)
 @pytest.mark.parametrize("name", sorted(set(OPERATORS) - set(map(str, NO_KERNEL))))
 def test_random_shapes(name: str, workers: list[Worker]) -> None:
     """Random shapes, scales, options and operands of every operator."""
-    dtypes = {"dequantize": (DType.S8, DType.S16, DType.S32), "quantize": (DType.S8, DType.S16)}
-    dtypes["requantize"] = dtypes["dequantize"]
+    drawn = [dtype for known, dtype in GRID if known == name]
 
     @SETTINGS
-    @given(st.sampled_from(dtypes.get(name, (DType.S8, DType.F32))), st.integers(0, 2**31))
+    @given(st.sampled_from(drawn or (DType.S8, DType.F32)), st.integers(0, 2**31))
     def same(dtype: DType, seed: int) -> None:
         (node,) = single_op(name, dtype, seed).outputs
         check(node, workers, seed=seed)
@@ -74,7 +82,7 @@ def test_every_operator_has_a_kernel_and_a_reference() -> None:
         if op in NO_KERNEL:
             continue
         found = {r.dtypes[0] if r.dtypes else "any" for r in TABLE if r.op is op}
-        missing = ONE_TYPE.get(op, {"s8", "f32"}) - found
+        missing = TYPES.get(op, {"s8", "f32"}) - found
         assert not missing or "any" in found, f"{op} has no kernel for {sorted(missing)}"
 
 

@@ -38,21 +38,32 @@ typedef struct {
 
 typedef struct {
   int32_t size;
-  int32_t in_zero_point, multiplier, shift, out_zero_point;
-} mw_requantize_params;
+  int32_t in_zero_point, multiplier, shift;
+  MW_RESULT_S8;
+} mw_requantize_params; /* also clamp with a change of scale */
+
+typedef struct {
+  int32_t size;
+} mw_widen_params; /* dequantize of f16 */
 
 void mw_quantize_f32_s8(int8_t *out, const float *in, const mw_quantize_params *params,
+                        void *workspace);
+void mw_quantize_f32_u8(uint8_t *out, const float *in, const mw_quantize_params *params,
                         void *workspace);
 void mw_quantize_f32_s16(int16_t *out, const float *in, const mw_quantize_params *params,
                          void *workspace);
 void mw_dequantize_s8_f32(float *out, const int8_t *in, const mw_quantize_params *params,
                           void *workspace);
+void mw_dequantize_u8_f32(float *out, const uint8_t *in, const mw_quantize_params *params,
+                          void *workspace);
 void mw_dequantize_s16_f32(float *out, const int16_t *in, const mw_quantize_params *params,
                            void *workspace);
 void mw_dequantize_s32_f32(float *out, const int32_t *in, const mw_quantize_params *params,
                            void *workspace);
+void mw_dequantize_f16_f32(float *out, const uint16_t *in, const mw_widen_params *params,
+                           void *workspace);
 
-/* Kernels mw_requantize_<from>_<to>; s8 to s8 is a lookup. */
+/* Kernels mw_requantize_<from>_<to>; what stays in 8 bits is a lookup. */
 #define MW_REQUANTIZE(from, from_t, to, to_t)                   \
   void mw_requantize_##from##_##to(to_t *out, const from_t *in, \
                                    const mw_requantize_params *params, void *workspace)

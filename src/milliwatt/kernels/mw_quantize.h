@@ -19,16 +19,16 @@ static inline int32_t mw_quantize_one(float x, float scale, int32_t zero_point, 
   return mw_bound_s32(whole + zero_point, low, high);
 }
 
-/* Saturated rescale(x - in_zero_point) + out_zero_point for any 32-bit x: in 64 bits, because the
+/* Bounded rescale(x - in_zero_point) + out_zero_point for any 32-bit x: in 64 bits, because the
  * nudge of the last shift may pass 2^31. */
-static inline int32_t mw_requantize_one(int32_t x, const mw_requantize_params *p, int32_t low,
-                                        int32_t high) {
+static inline int32_t mw_requantize_one(int32_t x, const mw_requantize_params *p) {
   int32_t left = p->shift > 0 ? p->shift : 0, right = left - p->shift;
   int32_t moved = (int32_t)(((uint32_t)x - (uint32_t)p->in_zero_point) << left);
   int64_t scaled = ((int64_t)moved * p->multiplier + (1 << 30)) >> 31;
   scaled = (scaled + ((((int64_t)1 << right) - (scaled < 0)) >> 1)) >> right;
   scaled += p->out_zero_point;
-  return (int32_t)(scaled < low ? low : (scaled > high ? high : scaled));
+  scaled = scaled < p->clamp_min ? p->clamp_min : scaled; /* in this order, as mw_bound_s32 */
+  return (int32_t)(scaled > p->clamp_max ? p->clamp_max : scaled);
 }
 
 #endif

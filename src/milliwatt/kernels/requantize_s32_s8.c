@@ -1,6 +1,6 @@
 /* requantize, s32 to s8: a change of scale, zero point or element type.
  *
- * out[i] = saturate(rescale(in[i] - in_zero_point) + out_zero_point)
+ * out[i] = clamp(rescale(in[i] - in_zero_point) + out_zero_point)
  *
  * Layouts: any, element by element. Ranges: all. Workspace: none.
  * Rounding: TFLM's two roundings, see mw_fixed.h. Source: TensorFlow Lite, QUANTIZE (requantize).
@@ -11,6 +11,6 @@ void mw_requantize_s32_s8(int8_t *out, const int32_t *in, const mw_requantize_pa
                           void *workspace) {
   (void)workspace;
   for (int32_t left = params->size; left > 0; left--) {
-    *out++ = (int8_t)mw_requantize_one(*in++, params, INT8_MIN, INT8_MAX);
+    *out++ = (int8_t)mw_requantize_one(*in++, params);
   }
 }

@@ -9,6 +9,7 @@ from milliwatt.compiler.rows.results import (
     f32_bounds,
     prefixed,
     reach,
+    s8_bounds,
     s8_result,
     sum_fields,
 )
@@ -42,15 +43,18 @@ def _broadcast(node: Node) -> tuple[Field, ...]:
     )
 
 
-def lower_sum_s8(node: Node) -> Lowered:
-    """add and sub."""
+def lower_sum(node: Node) -> Lowered:
+    """add and sub of quantized integers."""
     assert isinstance(node.attrs, Elementwise)
     total = sum_fields(node, node.attrs.clamp, [s.type for s in node.src])
     return Lowered((*_broadcast(node), *prefixed("sum", total)))
 
 
-def lower_mul_s8(node: Node) -> Lowered:
-    """mul; UnsupportedOp where a product, brought to the result's scale, may leave 32 bits."""
+def lower_mul(node: Node) -> Lowered:
+    """mul of quantized integers.
+
+    Raises: UnsupportedOp where a product, brought to the result's scale, may leave 32 bits.
+    """
     assert isinstance(node.attrs, Elementwise)
     ins = [s.type for s in node.src]
     multiplier, shift = mul_multiplier(node.type, ins)
@@ -67,18 +71,28 @@ def lower_mul_s8(node: Node) -> Lowered:
     )
 
 
+def lower_s32(node: Node) -> Lowered:
+    """add, sub and mul of indices, which wrap."""
+    assert isinstance(node.attrs, Elementwise)
+    return Lowered((*_broadcast(node), *s8_bounds(node.type, node.attrs.clamp)))
+
+
 def lower_f32(node: Node) -> Lowered:
     """add, sub and mul in float32."""
     assert isinstance(node.attrs, Elementwise)
     return Lowered((*_broadcast(node), *f32_bounds(node.attrs.clamp)))
 
 
-_S8, _F32 = ("s8", "s8"), ("f32", "f32")
-ROWS = (
-    Row(Op.ADD, _S8, "add_s8", "sum_s8_params", lower_sum_s8, inplace=(0, 1)),
-    Row(Op.SUB, _S8, "sub_s8", "sum_s8_params", lower_sum_s8, inplace=(0, 1)),
-    Row(Op.MUL, _S8, "mul_s8", "mul_s8_params", lower_mul_s8, inplace=(0, 1)),
-    Row(Op.ADD, _F32, "add_f32", "elementwise_f32_params", lower_f32, inplace=(0, 1)),
-    Row(Op.SUB, _F32, "sub_f32", "elementwise_f32_params", lower_f32, inplace=(0, 1)),
-    Row(Op.MUL, _F32, "mul_f32", "elementwise_f32_params", lower_f32, inplace=(0, 1)),
+# The struct and its fields, by element type: sums, products.
+_SUM = {
+    "s8": ("sum_s8_params", lower_sum),
+    "s16": ("sum_s8_params", lower_sum),
+    "s32": ("elementwise_s32_params", lower_s32),
+    "f32": ("elementwise_f32_params", lower_f32),
+}
+_MUL = {**_SUM, "s8": ("mul_s8_params", lower_mul), "s16": ("mul_s8_params", lower_mul)}
+ROWS = tuple(
+    Row(op, (dtype, dtype), f"{op}_{dtype}", *params, inplace=(0, 1))
+    for op, table in ((Op.ADD, _SUM), (Op.SUB, _SUM), (Op.MUL, _MUL))
+    for dtype, params in table.items()
 )

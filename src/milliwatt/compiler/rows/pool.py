@@ -19,21 +19,23 @@ from milliwatt.ir.attrs import NO_CLAMP, Mean, Pool2d
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.pool import mean_multiplier
+from milliwatt.ir.types import DType
 
-# The most s8 values that the kernels average: their sum, less a zero point each, is below 2^30.
-MEAN_LIMIT = 2**22
+# How many values the kernels average: the sum, less a zero point each, stays below 2^30.
+MEAN_LIMIT = {DType.S8: 2**22, DType.S16: 2**15}
 
 
 def _check_count(node: Node, count: int) -> None:
-    if count >= MEAN_LIMIT:
+    limit = MEAN_LIMIT[node.type.dtype]
+    if count >= limit:
         raise UnsupportedOp(
-            f"{node.name} ({node.op}): a mean of {count} values; below {MEAN_LIMIT} wanted; "
+            f"{node.name} ({node.op}): a mean of {count} values; below {limit} wanted; "
             "average in two steps"
         )
 
 
 def lower_pool(node: Node) -> Lowered:
-    """A pooling of s8 or f32: a window and the bounds of the result."""
+    """A pooling of integers or f32: a window and the bounds of the result."""
     attrs = node.attrs
     assert isinstance(attrs, Pool2d)
     window = window_fields(node, node.type, attrs.kernel, attrs.stride, attrs.padding)
@@ -42,8 +44,8 @@ def lower_pool(node: Node) -> Lowered:
     return Lowered((*window, *s8_bounds(node.type, attrs.clamp)))
 
 
-def lower_average_pool_s8(node: Node) -> Lowered:
-    """average_pool2d in s8: the sum of a window stays in 32 bits."""
+def lower_average_pool(node: Node) -> Lowered:
+    """average_pool2d of integers: the sum of a window stays in 32 bits."""
     assert isinstance(node.attrs, Pool2d)
     image = node.src[0].type.shape[1:3]
     _check_count(node, math.prod(min(k, n) for k, n in zip(node.attrs.kernel, image, strict=True)))
@@ -70,7 +72,7 @@ def _reduction(node: Node) -> tuple[Field, ...]:
     )
 
 
-def lower_mean_s8(node: Node) -> Lowered:
+def lower_mean(node: Node) -> Lowered:
     """mean over any axes; 1 / count sits in the multiplier."""
     x, out = node.src[0].type, node.type
     count = x.size // out.size
@@ -93,12 +95,24 @@ def lower_mean_f32(node: Node) -> Lowered:
     return Lowered(_reduction(node))
 
 
-_S8, _F32 = ("s8", "s8"), ("f32", "f32")
+_WINDOW, _WINDOW_F32 = "pool2d_s8_params", "pool2d_f32_params"
 ROWS = (
-    Row(Op.MAX_POOL2D, _S8, "max_pool2d_s8", "pool2d_s8_params", lower_pool),
-    Row(Op.MAX_POOL2D, _F32, "max_pool2d_f32", "pool2d_f32_params", lower_pool),
-    Row(Op.AVERAGE_POOL2D, _S8, "average_pool2d_s8", "pool2d_s8_params", lower_average_pool_s8),
-    Row(Op.AVERAGE_POOL2D, _F32, "average_pool2d_f32", "pool2d_f32_params", lower_pool),
-    Row(Op.MEAN, _S8, "mean_s8", "mean_s8_params", lower_mean_s8),
-    Row(Op.MEAN, _F32, "mean_f32", "mean_f32_params", lower_mean_f32),
+    *(
+        row
+        for kind in ("s8", "s16")
+        for row in (
+            Row(Op.MAX_POOL2D, (kind, kind), f"max_pool2d_{kind}", _WINDOW, lower_pool),
+            Row(
+                Op.AVERAGE_POOL2D,
+                (kind, kind),
+                f"average_pool2d_{kind}",
+                _WINDOW,
+                lower_average_pool,
+            ),
+            Row(Op.MEAN, (kind, kind), f"mean_{kind}", "mean_s8_params", lower_mean),
+        )
+    ),
+    Row(Op.MAX_POOL2D, ("f32", "f32"), "max_pool2d_f32", _WINDOW_F32, lower_pool),
+    Row(Op.AVERAGE_POOL2D, ("f32", "f32"), "average_pool2d_f32", _WINDOW_F32, lower_pool),
+    Row(Op.MEAN, ("f32", "f32"), "mean_f32", "mean_f32_params", lower_mean_f32),
 )

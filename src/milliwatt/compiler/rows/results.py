@@ -96,7 +96,7 @@ def sum_fields(node: Node, clamp: Clamp, ins: Sequence[Type]) -> tuple[Field, ..
     """
     out, pairs = node.type, add_multipliers(node.type, ins)
     # Each operand is brought to half its raised size or less, and rounded.
-    largest = ((reach(ins[0]) + reach(ins[1])) << (ADD_LEFT_SHIFT - 1)) + 2
+    largest = ((reach(ins[0]) + reach(ins[1])) << (ADD_LEFT_SHIFT[out.dtype] - 1)) + 2
     check_scaled(node, largest, pairs[2][1])
     a, b, last = (scale_pair(*pair) for pair in pairs)
     return (

@@ -42,8 +42,9 @@ class Constant(Attrs):
 
 @dataclass(frozen=True)
 class Conv2d(Attrs):
-    """conv2d(x [N,H,W,C], weight [O,KH,KW,C], bias [O]?) and depthwise (weight [1,KH,KW,C*M]).
+    """conv2d(x [N,H,W,C], weight [O,KH,KW,C/G], bias [O]?) and depthwise (weight [1,KH,KW,C*M]).
 
+    A conv2d of G groups: output channel o reads the C/G input channels of group o // (O/G).
     `padding` is (top, bottom, left, right) in elements; padded cells read as real 0.
     `folded` means the bias already holds -zero_point(x) * sum(weight) (integer types only).
     """
@@ -131,14 +132,18 @@ class Concat(Attrs):
 
 @dataclass(frozen=True)
 class Softmax(Attrs):
-    """Softmax over the last axis. s8 results have scale 1/256 and zero point -128."""
+    """Softmax over the last axis; the quantization of the result is fixed by its element type.
+
+    `dtype` is s16 where an s8 operand has an s16 result, None for the operand's own type.
+    """
 
     beta: float = 1.0
+    dtype: DType | None = None
 
 
 @dataclass(frozen=True)
 class Unary(Attrs):
-    """logistic and tanh; their s8 result types are fixed by the TFLite specification."""
+    """logistic and tanh; their integer result types are fixed by the TFLite specification."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,23 @@ def want_quant(value: Type, kind: str = "operand") -> None:
     )
 
 
+def want_plain(value: Type, kind: str = "operand") -> None:
+    """Raise UnsupportedOp where indices (s32, s64) carry quantization."""
+    if value.quant is not None:
+        raise UnsupportedOp(
+            f"{kind} {value.short} is quantized; {value.dtype} without quantization wanted; "
+            "requantize it to s16 or s8"
+        )
+
+
+def want_symmetric(value: Type, kind: str) -> None:
+    """Raise InvalidGraph where an s16 has a zero point, as the 16-bit specification forbids."""
+    want(
+        value.dtype is not DType.S16 or value.zero_point == 0,
+        f"{kind} {value.short} has zero point {value.zero_point}; 0 wanted for s16",
+    )
+
+
 def result(shape: tuple[int, ...], like: Type, quant: Quant | None) -> Type:
     """The result type: element type of `like`, quantization `quant` (wanted for integers only)."""
     if like.dtype.is_float:
@@ -77,7 +94,9 @@ def clip(values: np.ndarray, clamp: Clamp, out: Type) -> np.ndarray:
     """
     if out.dtype.is_float:
         least, most = (np.float32(min(max(bound, -F32_MAX), F32_MAX)) for bound in clamp)
-        reals: np.ndarray = np.clip(values, least, most)
+        # Two comparisons, as in C: NaN stays, and so does a zero's sign at a bound of 0.
+        raised = np.where(values < least, least, values)
+        reals: np.ndarray = np.where(raised > most, most, raised)
         return reals.astype(np.float32)
     low, high = clamp_range(clamp, out)
     # The reference applies max first, then min: with crossed bounds `high` wins, as np.clip does.

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from milliwatt.ir import fixedpoint as fx
 from milliwatt.ir.attrs import NO_CLAMP, Mean, Pool2d
-from milliwatt.ir.ops.common import clip, result, want, want_dtype, want_quant
+from milliwatt.ir.ops.common import F32_MAX, clip, result, want, want_dtype, want_quant
 from milliwatt.ir.ops.conv import out_size, want_padded_size
 from milliwatt.ir.ops.table import Op, OpDef
 from milliwatt.ir.types import DType, Type
@@ -21,7 +21,7 @@ Types = Sequence[Type]
 
 def _infer_pool(attrs: Pool2d, ins: Types) -> Type:
     x = ins[0]
-    want_dtype("input", x, DType.F32, DType.S8)
+    want_dtype("input", x, DType.F32, DType.S8, DType.S16)
     want_quant(x, "input")
     want(len(x.shape) == 4, f"input is {x.short}; 4 axes [N,H,W,C] wanted")
     want(min(attrs.kernel) >= 1, f"kernel is {list(attrs.kernel)}; 1 or more wanted")
@@ -55,16 +55,23 @@ def _windows(x: np.ndarray, attrs: Pool2d, fill: float) -> np.ndarray:
 
 
 def _run_max(attrs: Pool2d, out: Type, ins: Types, args: Arrays) -> np.ndarray:
-    lowest = -math.inf if out.dtype.is_float else out.dtype.limits[0]
-    return clip(_windows(args[0], attrs, lowest).max(axis=(4, 5)), attrs.clamp, out)
+    lowest = -F32_MAX if out.dtype.is_float else out.dtype.limits[0]
+    # fmax passes over NaN: as in TFLite, it is no maximum; a window of nothing else gives `lowest`.
+    most = np.fmax.reduce(_windows(args[0], attrs, lowest), axis=(4, 5), initial=lowest)
+    return clip(most, attrs.clamp, out)
 
 
 def _run_average(attrs: Pool2d, out: Type, ins: Types, args: Arrays) -> np.ndarray:
     ones = np.ones((1, *args[0].shape[1:3], 1), np.int64)
     count = _windows(ones, attrs, 0).sum(axis=(4, 5))
     if out.dtype.is_float:
-        total = _windows(args[0].astype(np.float64), attrs, 0).sum(axis=(4, 5))
-        return clip((total / count).astype(np.float32), attrs.clamp, out)
+        cells = _windows(args[0], attrs, 0)
+        sums = np.zeros(cells.shape[:4], np.float32)
+        # One after the other in float32, as in C: where the sum overflows the mean is infinite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for y, x in np.ndindex(*attrs.kernel):
+                sums += cells[..., y, x]
+        return clip(sums / count.astype(np.float32), attrs.clamp, out)
     total = _windows(args[0].astype(np.int64), attrs, 0).sum(axis=(4, 5))
     # Rounded to nearest, halves away from zero, on the stored integers: zero point included.
     size = (np.abs(total) + count // 2) // count
@@ -73,7 +80,7 @@ def _run_average(attrs: Pool2d, out: Type, ins: Types, args: Arrays) -> np.ndarr
 
 def _infer_mean(attrs: Mean, ins: Types) -> Type:
     x = ins[0]
-    want_dtype("input", x, DType.F32, DType.S8)
+    want_dtype("input", x, DType.F32, DType.S8, DType.S16)
     want_quant(x, "input")
     rank = len(x.shape)
     want(
@@ -94,12 +101,21 @@ def mean_multiplier(out: Type, x: Type, count: int) -> tuple[int, int]:
     return (multiplier << bits) // count, shift - bits
 
 
+def _mean_f32(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Means over `axes`, flat; float32 sums in memory order, as in C."""
+    kept = [a for a in range(x.ndim) if a not in axes]
+    count = math.prod(x.shape[a] for a in axes)
+    rows = x.transpose(*kept, *axes).reshape(-1, count)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.zeros(len(rows), np.float32) + np.add.accumulate(rows, axis=1)[:, -1]
+        means: np.ndarray = sums / np.float32(count)
+    return means
+
+
 def _run_mean(attrs: Mean, out: Type, ins: Types, args: Arrays) -> np.ndarray:
     x = args[0]
     if out.dtype.is_float:
-        return np.asarray(
-            x.astype(np.float64).mean(axis=attrs.axes, keepdims=attrs.keep_dims), np.float32
-        )
+        return _mean_f32(x, attrs.axes).reshape(out.shape)
     count = math.prod(x.shape[a] for a in attrs.axes)
     total = x.astype(np.int64).sum(axis=attrs.axes, keepdims=attrs.keep_dims)
     scaled = fx.multiply_by_quantized_multiplier(

@@ -14,13 +14,19 @@ from milliwatt.ir.types import DType, Type
 
 Arrays = Sequence[np.ndarray]
 Types = Sequence[Type]
-INTEGERS = (DType.S8, DType.S16, DType.S32)
+# What TFLite Micro requantizes to, by operand; s32 to s32 is a change of scale that passes need.
+REQUANTIZED = {
+    DType.S8: (DType.S8, DType.U8, DType.S16, DType.S32),
+    DType.U8: (DType.S8, DType.U8),
+    DType.S16: (DType.S8, DType.S16, DType.S32),
+    DType.S32: (DType.S8, DType.S16, DType.S32),
+}
 
 
 def _infer_quantize(attrs: Quantize, ins: Types) -> Type:
     want_dtype("input", ins[0], DType.F32)
     out = Type(ins[0].shape, attrs.dtype, attrs.quant)
-    want_dtype("result", out, DType.S8, DType.S16)
+    want_dtype("result", out, DType.S8, DType.U8, DType.S16)
     want_quant(out, "result")
     return out
 
@@ -54,20 +60,25 @@ def _run_quantize(attrs: Quantize, out: Type, ins: Types, args: Arrays) -> np.nd
 
 
 def _infer_dequantize(attrs: Attrs, ins: Types) -> Type:
-    want_dtype("input", ins[0], *INTEGERS)
-    want_quant(ins[0], "input")
-    return Type(ins[0].shape, DType.F32)
+    """f16 is only stored; per-axis quantization is what weights of float models have."""
+    x = ins[0]
+    want_dtype("input", x, DType.S8, DType.U8, DType.S16, DType.S32, DType.F16)
+    if x.quant is None or x.quant.axis is None:
+        want_quant(x, "input")
+    return Type(x.shape, DType.F32)
 
 
 def _run_dequantize(attrs: Attrs, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    if ins[0].dtype is DType.F16:
+        return args[0].astype(np.float32)
     return dequantize_array(args[0], ins[0])
 
 
 def _infer_requantize(attrs: Quantize, ins: Types) -> Type:
-    want_dtype("input", ins[0], *INTEGERS)
+    want_dtype("input", ins[0], *REQUANTIZED)
     want_quant(ins[0], "input")
     out = Type(ins[0].shape, attrs.dtype, attrs.quant)
-    want_dtype("result", out, *INTEGERS)
+    want_dtype("result", out, *REQUANTIZED[ins[0].dtype])
     want_quant(out, "result")
     return out
 

@@ -10,7 +10,7 @@ import numpy as np
 from milliwatt.ir.attrs import Concat, Pad, Reshape, Transpose
 from milliwatt.ir.ops.common import want
 from milliwatt.ir.ops.table import Op, OpDef
-from milliwatt.ir.types import Type
+from milliwatt.ir.types import DType, Type
 
 Arrays = Sequence[np.ndarray]
 Types = Sequence[Type]
@@ -32,7 +32,7 @@ def _infer_pad(attrs: Pad, ins: Types) -> Type:
         f"paddings are {list(attrs.paddings)}; 0 or more wanted",
     )
     if not x.dtype.is_float:
-        low, high = x.dtype.limits
+        low, high = (0, 1) if x.dtype is DType.BOOL else x.dtype.limits
         value = pad_value(attrs, x)
         want(
             low <= value <= high and value == int(value),
