@@ -1,11 +1,19 @@
-"""The outside judge: the TensorFlow Lite Micro interpreter with its reference kernels."""
+"""The outside judges: TensorFlow Lite Micro and LiteRT, both with their reference kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import pytest
+
+
+class Oracle(Protocol):
+    """One model in an interpreter that is not ours; variables keep their values between runs."""
+
+    def run_all(self, inputs: Sequence[np.ndarray], outputs: int = 1) -> tuple[np.ndarray, ...]:
+        """The first `outputs` outputs for `inputs`."""
 
 
 class Tflm:
@@ -16,24 +24,40 @@ class Tflm:
         # The default arena, ten times the file, is too small for small files with large tensors.
         self._interpreter = micro.runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
 
-    def run(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """The first output for `inputs`."""
+    def run_all(self, inputs: Sequence[np.ndarray], outputs: int = 1) -> tuple[np.ndarray, ...]:
+        """See Oracle."""
         for index, value in enumerate(inputs):
             self._interpreter.set_input(value, index)
         self._interpreter.invoke()
-        output: np.ndarray = self._interpreter.get_output(0)
-        return output
+        return tuple(self._interpreter.get_output(index) for index in range(outputs))
+
+    def run(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """The first output for `inputs`."""
+        return self.run_all(inputs)[0]
+
+
+class LiteRt:
+    """One model in LiteRT (TensorFlow Lite): the second opinion, and the judge where TFLM has none.
+
+    Operators that differ between the two are in docs/spec.md, "Known deviations".
+    """
+
+    def __init__(self, model: bytes) -> None:
+        lite = pytest.importorskip("ai_edge_litert.interpreter", reason="ai-edge-litert is it")
+        self._interpreter = lite.Interpreter(
+            model_content=model, experimental_op_resolver_type=lite.OpResolverType.BUILTIN_REF
+        )
+        self._interpreter.allocate_tensors()
+
+    def run_all(self, inputs: Sequence[np.ndarray], outputs: int = 1) -> tuple[np.ndarray, ...]:
+        """See Oracle."""
+        for detail, value in zip(self._interpreter.get_input_details(), inputs, strict=True):
+            self._interpreter.set_tensor(detail["index"], value)
+        self._interpreter.invoke()
+        details = self._interpreter.get_output_details()
+        return tuple(self._interpreter.get_tensor(d["index"]) for d in details[:outputs])
 
 
 def litert(model: bytes, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """The first output in LiteRT (TensorFlow Lite), reference kernels: the second opinion."""
-    lite = pytest.importorskip("ai_edge_litert.interpreter", reason="ai-edge-litert is an oracle")
-    interpreter = lite.Interpreter(
-        model_content=model, experimental_op_resolver_type=lite.OpResolverType.BUILTIN_REF
-    )
-    interpreter.allocate_tensors()
-    for detail, value in zip(interpreter.get_input_details(), inputs, strict=True):
-        interpreter.set_tensor(detail["index"], value)
-    interpreter.invoke()
-    output: np.ndarray = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    return output
+    """The first output in LiteRT."""
+    return LiteRt(model).run_all(inputs)[0]

@@ -2,6 +2,9 @@
 
 `single_op(name, dtype, seed)` is deterministic, so that a failing seed is a test fixture. A draw
 gives a node, whose inputs are its operands, or a small graph where one node does not say it all.
+
+A family's file may say more of its pairs (operator, type): `ORACLE` maps those that TensorFlow
+Lite Micro lacks to "litert", their judge; the others are TFLM's.
 """
 
 from __future__ import annotations
@@ -19,6 +22,11 @@ __all__ = ["FAMILIES", "GRID", "OPERATORS", "random_inputs", "random_values", "s
 FAMILIES = (core, matrix, reduce, pointwise, move, recurrent, signal, control)
 OPERATORS = {name: draw for family in FAMILIES for name, draw in family.OPERATORS.items()}
 GRID = [pair for family in FAMILIES for pair in family.GRID]
+ORACLE: dict[tuple[str, DType], str] = {
+    pair: judge for family in FAMILIES for pair, judge in getattr(family, "ORACLE", {}).items()
+}
+# Runs of a graph with states, one after the other; of any other graph, one.
+FRAMES = 3
 
 
 def single_op(name: str, dtype: DType, seed: int) -> Graph:
@@ -29,3 +37,9 @@ def single_op(name: str, dtype: DType, seed: int) -> Graph:
         return drawn
     inputs = tuple(dict.fromkeys(n for n in drawn.src if n.op is Op.INPUT))
     return Graph(inputs, (drawn,), name=f"{name}_{dtype}_{seed}")
+
+
+def random_frames(graph: Graph, seed: int) -> list[list[np.ndarray]]:
+    """The inputs of every run of a graph."""
+    count = FRAMES if graph.updates else 1
+    return [random_inputs(graph, seed + 1_000_003 * frame) for frame in range(count)]

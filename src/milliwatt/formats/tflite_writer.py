@@ -7,7 +7,7 @@ numbers follow TensorFlow Lite's `schema.fbs`, version 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -279,14 +279,19 @@ class _Subgraph:
     def _write_operator(self, node: Node, written: Written) -> None:
         where = f"{node.name} ({node.op})"
         sources = node.src if written.operands is None else written.operands
-        operands = [-1 if s is None else self.number(s, where) for s in sources]
-        types: list[Type | None] = [None if s is None else s.type for s in sources]
-        for at, array in enumerate(written.parameters):
-            kind = Type(array.shape, DType.S32)
-            if array.dtype != np.int32:
-                kind = Type(array.shape, node.type.dtype, node.type.quant)
-            operands.append(self._tensor(f"{node.name}.parameter{at}", kind, array))
-            types.append(kind)
+        operands: list[int] = []
+        types: list[Type | None] = []
+        for at, source in enumerate((*sources, *written.parameters)):
+            if isinstance(source, np.ndarray):
+                kind = Type(source.shape, DType.S32)
+                if source.dtype != np.int32:
+                    kind = Type(source.shape, node.type.dtype, node.type.quant)
+                name = f"{node.name}.parameter{max(at - len(sources), 0)}"
+                operands.append(self._tensor(name, kind, source))
+                types.append(kind)
+            else:
+                operands.append(-1 if source is None else self.number(source, where))
+                types.append(None if source is None else source.type)
         results, kinds = self._results(node, written)
         options = {
             **written.options,
@@ -340,7 +345,7 @@ class _Subgraph:
         operands: Sequence[int],
         results: Sequence[int],
         options_type: int = 0,
-        options: dict[int, Field] | None = None,
+        options: Mapping[int, Field] | None = None,
         least: int = 1,
         custom: bytes | None = None,
         intermediates: Sequence[int] = (),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,8 @@ class Written:
     """One operator as the file states it.
 
     `kind` is the builtin operator's name, or a custom one's with `custom` its options' bytes.
-    `operands` are what it reads, None for an operand left out; by default the node's own.
-    `parameters` are constant operands that no node holds, placed after them. `subgraphs` maps
+    `operands` are what it reads, by default the node's own; None is an operand left out, an array a
+    constant that no node holds. `parameters` are such arrays placed after them. `subgraphs` maps
     option fields to graphs that are written as subgraphs of the file; the field gets their number.
 
     A bundle's results are its parts, or values of the types `results`, whose parts beyond are not
@@ -34,11 +34,11 @@ class Written:
 
     kind: str
     options_type: int = 0
-    options: dict[int, Field] = field(default_factory=dict)
+    options: Mapping[int, Field] = field(default_factory=dict)
     parameters: Sequence[np.ndarray] = ()
-    operands: tuple[Node | None, ...] | None = None
+    operands: tuple[Node | np.ndarray | None, ...] | None = None
     custom: bytes | None = None
-    subgraphs: dict[int, Graph] = field(default_factory=dict)
+    subgraphs: Mapping[int, Graph] = field(default_factory=dict)
     results: tuple[Type, ...] | None = None
     variables: tuple[Node, ...] = ()
     hides: tuple[Node, ...] = ()
