@@ -14,7 +14,7 @@ from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.shape import pad_value
 
 
-def _runs(node: Node, axes: list[Axis]) -> tuple[Field, ...]:
+def run_fields(node: Node, axes: list[Axis]) -> tuple[Field, ...]:
     """Runs of adjacent bytes and the loops over them; strides in bytes."""
     itemsize = node.type.dtype.itemsize
     loops = collapse([*axes, (itemsize, 1, 1)])
@@ -36,7 +36,7 @@ def lower_transpose(node: Node) -> Lowered:
     strides = row_major(node.src[0].type.shape, itemsize)
     ins = [strides[p] for p in node.attrs.perm]
     outs = row_major(node.type.shape, itemsize)
-    return Lowered(_runs(node, list(zip(node.type.shape, ins, outs, strict=True))))
+    return Lowered(run_fields(node, list(zip(node.type.shape, ins, outs, strict=True))))
 
 
 def lower_pad(node: Node) -> Lowered:
@@ -50,7 +50,7 @@ def lower_pad(node: Node) -> Lowered:
         value = value[:1]
     return Lowered(
         (
-            *_runs(node, list(zip(x.shape, ins, outs, strict=True))),
+            *run_fields(node, list(zip(x.shape, ins, outs, strict=True))),
             ("out_bytes", node.type.nbytes),
             ("out_offset", offset),
             ("value_bytes", value.size),

@@ -1,0 +1,49 @@
+/* resize_bilinear, s8.
+ *
+ * out[y, x] = round(sum of the four cells of in around place (y, x) times their weights), where
+ * place(i) = first + i * step and weights have 10 bits behind the point
+ *
+ * Layouts: in [batches, in_h, in_w, channels], out [batches, out_h, out_w, channels].
+ * Ranges: heights and widths up to 2^20 (the IR's rule): no place leaves 32 bits, and no weighted
+ * sum, whose weights add up to 2^20. Workspace: none. Out may not overlap in.
+ * Rounding: half away from zero. A place past the last cell, where TFLite reads outside, is the
+ * last cell. Source: TensorFlow Lite integer reference, RESIZE_BILINEAR.
+ */
+#include "mw.h"
+
+typedef struct {
+  int32_t low, high, weight; /* of the cell `high`; 1024 minus it of `low` */
+} mw_side_s8;
+
+static mw_side_s8 mw_side_at_s8(int32_t place, int32_t size) {
+  mw_side_s8 side = {0, 0, 0};
+  if (place > 0) {
+    side.low = mw_min_s32(place >> 10, size - 1);
+    side.high = mw_min_s32((place + 1023) >> 10, size - 1);
+    if (side.low != side.high) side.weight = place - (side.low << 10);
+  }
+  return side;
+}
+
+void mw_resize_bilinear_s8(int8_t *out, const int8_t *in,
+                           const mw_resize_bilinear_s8_params *params, void *workspace) {
+  int32_t channels = params->channels, row = params->in_w * channels;
+  (void)workspace;
+  for (int32_t batch = 0; batch < params->batches; batch++, in += params->in_h * row) {
+    for (int32_t i = 0; i < params->out_h; i++) {
+      mw_side_s8 y = mw_side_at_s8(params->first_y + i * params->step_y, params->in_h);
+      const int8_t *upper = in + y.low * row, *lower = in + y.high * row;
+      for (int32_t j = 0; j < params->out_w; j++) {
+        mw_side_s8 x = mw_side_at_s8(params->first_x + j * params->step_x, params->in_w);
+        int32_t left = x.low * channels, right = x.high * channels;
+        int32_t w11 = y.weight * x.weight, w10 = (y.weight << 10) - w11;
+        int32_t w01 = (x.weight << 10) - w11, w00 = (1 << 20) - (y.weight << 10) - w01;
+        for (int32_t c = 0; c < channels; c++) {
+          int32_t sum = upper[left + c] * w00 + lower[left + c] * w10 + upper[right + c] * w01 +
+                        lower[right + c] * w11;
+          *out++ = (int8_t)((sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20));
+        }
+      }
+    }
+  }
+}
