@@ -51,4 +51,11 @@ MW_INLINE int8_t mw_requantize_s8(int32_t acc, const int32_t *scale, int32_t zer
   return (int8_t)mw_bound_s32(value, low, high);
 }
 
+/* x * multiplier / 2^right rounded to nearest, halves up, wrapped to 32 bits: how TFLM scales the
+ * 64-bit sums of s16 activations. |x| < 2^47, multiplier in [0, 2^15), right >= 1. */
+static inline int32_t mw_scale_wide(int64_t x, int32_t multiplier, int32_t right) {
+  int64_t raised = x * multiplier + ((int64_t)1 << (right - 1));
+  return (int32_t)(uint32_t)((uint64_t)(raised >> right) & 0xffffffffu);
+}
+
 #endif

@@ -92,12 +92,18 @@ def some_shape(rng: Rng, ranks: tuple[int, int] = (1, 4)) -> tuple[int, ...]:
 
 
 def product_weights(
-    rng: Rng, x: Type, shape: tuple[int, ...], axis: int, fan_in: int, dtype: DType | None = None
+    rng: Rng,
+    x: Type,
+    shape: tuple[int, ...],
+    axis: int,
+    fan_in: int,
+    dtype: DType | None = None,
+    wide: float = 0.6,
 ) -> tuple[list[Node], Quant | None]:
     """Weight, perhaps a bias, and a result quantization that their products roughly fill.
 
-    `dtype` is the weight's element type where it is not f32 or s8. s16 activations have biases of
-    32 and of 64 bits.
+    `dtype` is the weight's element type where it is not f32 or s8; `wide` how often biases of s16
+    activations have 64 bits, not 32.
     """
     channels = shape[axis]
     if x.dtype.is_float:
@@ -114,9 +120,9 @@ def product_weights(
     if rng.random() < 0.8:
         reach = int(rng.choice([0, 1 << 10, 1 << 15, 1 << 20]))
         bias_quant = Quant.per_axis(products, 0) if per_axis else Quant.per_tensor(products[0])
-        wide = x.dtype is DType.S16 and rng.random() < 0.6
-        reach <<= 14 if wide else 0
-        held = np.int64 if wide else np.int32
+        long = x.dtype is DType.S16 and rng.random() < wide
+        reach <<= 14 if long else 0
+        held = np.int64 if long else np.int32
         values = rng.integers(-reach, reach + 1, channels).astype(held)
         nodes.append(constant(values, "y.bias", bias_quant))
     # Random products sum to about 0.58 * 0.58 * sqrt(fan_in) of the largest ones.
@@ -178,7 +184,8 @@ def draw_depthwise(rng: Rng, dtype: DType, weight: DType | None = None) -> Node:
     channels, multiplier = size(rng, 1, 17), int(rng.choice([1, 1, 1, 2, 3, 8]))
     x = some_input(rng, dtype, (int(rng.choice([1, 1, 1, 2, 3])), *sizes, channels))
     shape = (1, *kernel, channels * multiplier)
-    nodes, quant = product_weights(rng, x.type, shape, 3, math.prod(kernel), weight)
+    # TFLM takes a bias of 16x8 depthwise convolutions for 64 bits without a look.
+    nodes, quant = product_weights(rng, x.type, shape, 3, math.prod(kernel), weight, wide=1.0)
     attrs = Conv2d(stride, padding, dilation, some_clamp(rng), quant)
     return Node(Op.DEPTHWISE_CONV2D, (x, *nodes), attrs, "y")
 

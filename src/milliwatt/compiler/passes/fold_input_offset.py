@@ -9,14 +9,15 @@ import numpy as np
 from milliwatt.ir.attrs import Conv2d, FullyConnected
 from milliwatt.ir.fold import WEIGHT_AXIS
 from milliwatt.ir.graph import Graph, Node, constant
-from milliwatt.ir.ops.conv import fold_offset
+from milliwatt.ir.ops.conv import fold_offset, is_plain
 from milliwatt.ir.types import DType
 
 
 def fold_input_offset(graph: Graph) -> Graph:
     """Replace sum((x - z) * w) + b by sum(x * w) + (b - z * sum(w)), with padding that reads as z.
 
-    Exact in 32-bit wrapping arithmetic. Source: Jacob et al., CVPR 2018, section 2.3.
+    Exact in 32-bit wrapping arithmetic. Only for what the fast s8 kernels take; the general ones
+    subtract the zero points themselves. Source: Jacob et al., CVPR 2018, section 2.3.
     """
     return graph.rewrite(_rule)
 
@@ -28,7 +29,7 @@ def _rule(node: Node) -> Node | None:
     attrs = node.attrs
     assert isinstance(attrs, Conv2d | FullyConnected)
     x, weight = node.src[0], node.src[1]
-    if attrs.folded or not weight.is_constant:
+    if attrs.folded or not weight.is_constant or not is_plain(node.op, x.type, weight.type):
         return None
     if len(node.src) > 2:
         if not node.src[2].is_constant:

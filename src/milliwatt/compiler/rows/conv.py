@@ -18,7 +18,7 @@ from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Conv2d, ConvAdd, FullyConnected
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import OPS, Op
-from milliwatt.ir.ops.conv import fold_offset, multipliers
+from milliwatt.ir.ops.conv import fold_offset, is_plain, multipliers
 from milliwatt.ir.types import Type
 
 # A pointer on the widest machine that we run on; the depthwise kernels keep tables of them.
@@ -36,32 +36,32 @@ def pack_blocks(weight: np.ndarray, block: int) -> np.ndarray:
     return np.concatenate([blocks.reshape(-1), weight[whole:].reshape(-1)])
 
 
-def _weight(node: Node) -> np.ndarray:
-    for index, what in ((1, "weight"), (2, "bias")):
+def want_constant(node: Node, *indices: int) -> None:
+    """UnsupportedOp where one of these operands (1: weight, 2: bias) is computed at run time."""
+    for index in indices:
         if index < len(node.src) and not node.src[index].is_constant:
             raise UnsupportedOp(
-                f"{node.name} ({node.op}): {what} is computed by {node.src[index].name}; "
-                "a constant wanted; fold it first"
+                f"{node.name} ({node.op}): {'weight' if index == 1 else 'bias'} is computed by "
+                f"{node.src[index].name}; a constant wanted; fold it first"
             )
+
+
+def _weight(node: Node) -> np.ndarray:
+    want_constant(node, 1, 2)
     return node.src[1].value
 
 
-def _bias(node: Node, channels: int) -> np.ndarray:
+def bias_of(node: Node, channels: int) -> np.ndarray:
+    """The bias, zeros where there is none: f32 of float products, else as the model has it."""
+    is_float = node.src[0].type.dtype.is_float
     if len(node.src) > 2:
-        return node.src[2].value
-    return np.zeros(channels, np.float32 if node.type.dtype.is_float else np.int32)
+        value = node.src[2].value
+        return value.astype(np.float32) if is_float else value
+    return np.zeros(channels, np.float32 if is_float else np.int32)
 
 
-def _folded_bias(
-    node: Node, attrs: Conv2d | FullyConnected, out: Type, weight: np.ndarray, axis: int
-) -> np.ndarray:
-    """s32 [channels], input offset folded in; UnsupportedOp where a sum may leave 32 bits."""
-    bias = _bias(node, weight.shape[axis])
-    if not attrs.folded:
-        bias = fold_offset(node.src[0].type, weight, bias, axis)
-    others = tuple(a for a in range(weight.ndim) if a != axis)
-    largest = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=others)
-    _, shift = multipliers(node.src[0].type, node.src[1].type, out)
+def check_sums(node: Node, largest: np.ndarray, shift: np.ndarray) -> None:
+    """UnsupportedOp where sums up to `largest`, per channel, may leave 32 bits when scaled."""
     # Beyond 2^32 it is out of range at any shift, and would leave 64 bits at the largest.
     raised = np.minimum(largest, 2**32) << np.maximum(shift, 0)
     if int(raised.max()) >= ACCUMULATOR_LIMIT:
@@ -70,10 +70,23 @@ def _folded_bias(
             f"{int(raised.max())}; below {ACCUMULATOR_LIMIT} wanted; its bias or its scales are "
             "out of range; quantize the model again"
         )
+
+
+def _folded_bias(
+    node: Node, attrs: Conv2d | FullyConnected, out: Type, weight: np.ndarray, axis: int
+) -> np.ndarray:
+    """s32 [channels], input offset folded in; UnsupportedOp where a sum may leave 32 bits."""
+    bias = bias_of(node, weight.shape[axis])
+    if not attrs.folded:
+        bias = fold_offset(node.src[0].type, weight, bias, axis)
+    others = tuple(a for a in range(weight.ndim) if a != axis)
+    largest = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=others)
+    _, shift = multipliers(node.src[0].type, node.src[1].type, out)
+    check_sums(node, largest, shift)
     return bias
 
 
-def _scales(x: Type, weight: Type, out: Type) -> np.ndarray:
+def channel_scales(x: Type, weight: Type, out: Type) -> np.ndarray:
     """s32 [channels or 1, 2]: {factor, right}."""
     multiplier, shift = multipliers(x, weight, out)
     pairs = [scale_pair(int(m), int(s)) for m, s in zip(multiplier, shift, strict=True)]
@@ -90,7 +103,7 @@ def _conv_fields(
     """The members of mw_conv2d_s8_params."""
     x = node.src[0].type
     bias = _folded_bias(node, attrs, out, weight, axis)
-    scales = np.broadcast_to(_scales(x, node.src[1].type, out), (len(bias), 2))
+    scales = np.broadcast_to(channel_scales(x, node.src[1].type, out), (len(bias), 2))
     return (
         *window_fields(node, out, weight.shape[1:3], attrs.stride, attrs.padding, attrs.dilation),
         ("in_zero_point", x.zero_point),
@@ -164,7 +177,7 @@ def lower_single_channel_s8(node: Node) -> Lowered:
 def _fully_connected(node: Node, attrs: Conv2d | FullyConnected, rows: int) -> Lowered:
     weight = _weight(node)
     flat = weight.reshape(weight.shape[0], -1)
-    scales = _scales(node.src[0].type, node.src[1].type, node.type)
+    scales = channel_scales(node.src[0].type, node.src[1].type, node.type)
     return Lowered(
         (
             ("rows", rows),
@@ -198,7 +211,7 @@ def _f32_conv(node: Node, attrs: Conv2d, out: Type) -> tuple[Field, ...]:
         *window_fields(node, out, weight.shape[1:3], attrs.stride, attrs.padding, attrs.dilation),
         *f32_bounds(attrs.clamp),
         ("weights", weight.reshape(-1)),
-        ("bias", _bias(node, out.shape[3])),
+        ("bias", bias_of(node, out.shape[3])),
     )
 
 
@@ -227,26 +240,38 @@ def lower_fully_connected_f32(node: Node) -> Lowered:
             ("out_c", weight.shape[0]),
             *f32_bounds(node.attrs.clamp),
             ("weights", weight.reshape(-1)),
-            ("bias", _bias(node, weight.shape[0])),
+            ("bias", bias_of(node, weight.shape[0])),
         ),
         operands=(0,),
     )
+
+
+def _plain(node: Node) -> bool:
+    """What has a fast kernel."""
+    return node.src[1].is_constant and is_plain(node.op, node.src[0].type, node.src[1].type)
+
+
+def _plain_add(node: Node) -> bool:
+    return is_plain(Op.CONV2D, node.src[0].type, node.src[1].type)
 
 
 def _covers_image(node: Node) -> bool:
     assert isinstance(node.attrs, Conv2d)
     kernel, image = node.src[1].type.shape[1:3], node.src[0].type.shape[1:3]
     plain = all(d == 1 or k == 1 for k, d in zip(kernel, node.attrs.dilation, strict=True))
-    return kernel == image and plain and not any(node.attrs.padding)
+    return _plain(node) and kernel == image and plain and not any(node.attrs.padding)
 
 
 def _one_channel(node: Node) -> bool:
-    return node.src[0].type.shape[3] == 1
+    return _plain(node) and node.src[0].type.shape[3] == 1
 
 
 def _multiplier_one(node: Node) -> bool:
-    return node.src[0].type.shape[3] == node.type.shape[3]
+    return _plain(node) and node.src[0].type.shape[3] == node.type.shape[3]
 
+
+# Other weights are met by the general rows (rows/matrix.py).
+_NOTE = "constant symmetric weights of the input's type, one group"
 
 _S8, _F32 = ("s8", "s8"), ("f32", "f32")
 ROWS = (
@@ -259,14 +284,16 @@ ROWS = (
         _covers_image,
         "the kernel covers the image",
     ),
-    Row(Op.CONV2D, _S8, "conv2d_s8", "conv2d_s8_params", lower_conv2d_s8),
-    Row(Op.CONV2D, _F32, "conv2d_f32", "conv2d_f32_params", lower_conv2d_f32),
+    Row(Op.CONV2D, _S8, "conv2d_s8", "conv2d_s8_params", lower_conv2d_s8, _plain, _NOTE),
+    Row(Op.CONV2D, _F32, "conv2d_f32", "conv2d_f32_params", lower_conv2d_f32, _plain, _NOTE),
     Row(
         Op.CONV2D_ADD,
         _S8,
         "conv2d_add_s8",
         "conv2d_add_s8_params",
         lower_conv2d_add_s8,
+        _plain_add,
+        _NOTE,
         inplace=(1,),
     ),
     Row(
@@ -275,6 +302,8 @@ ROWS = (
         "conv2d_add_f32",
         "conv2d_add_f32_params",
         lower_conv2d_add_f32,
+        _plain_add,
+        _NOTE,
         inplace=(1,),
     ),
     Row(
@@ -301,14 +330,26 @@ ROWS = (
         "depthwise_conv2d_mult_s8",
         "conv2d_s8_params",
         lower_depthwise_mult_s8,
+        _plain,
+        _NOTE,
     ),
-    Row(Op.DEPTHWISE_CONV2D, _F32, "depthwise_conv2d_f32", "conv2d_f32_params", lower_conv2d_f32),
+    Row(
+        Op.DEPTHWISE_CONV2D,
+        _F32,
+        "depthwise_conv2d_f32",
+        "conv2d_f32_params",
+        lower_conv2d_f32,
+        _plain,
+        _NOTE,
+    ),
     Row(
         Op.FULLY_CONNECTED,
         _S8,
         "fully_connected_s8",
         "fully_connected_s8_params",
         lower_fully_connected_s8,
+        _plain,
+        _NOTE,
     ),
     Row(
         Op.FULLY_CONNECTED,
@@ -316,5 +357,7 @@ ROWS = (
         "fully_connected_f32",
         "fully_connected_f32_params",
         lower_fully_connected_f32,
+        _plain,
+        _NOTE,
     ),
 )

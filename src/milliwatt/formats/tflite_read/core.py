@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from milliwatt.formats.tflite_read.site import RELU_N1_TO_1, Reader, Site
 from milliwatt.ir.attrs import (
     NO_CLAMP,
@@ -33,12 +35,13 @@ from milliwatt.ir.attrs import (
 from milliwatt.ir.graph import Node, constant
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.quantization import dequantize_array
-from milliwatt.ir.types import DType
+from milliwatt.ir.types import DType, Quant, Type
 
 _SAME, _VALID = 0, 1
+_INT32 = 2  # a TensorType
 
 
-def _window_padding(
+def window_padding(
     site: Site,
     size: tuple[int, int],
     kernel: tuple[int, int],
@@ -68,44 +71,50 @@ def _image_size(site: Site, x: Node) -> tuple[int, int]:
     return x.type.shape[1], x.type.shape[2]
 
 
-def _weights(site: Site, rank: int) -> tuple[Node, ...]:
-    """Weight and, where there is one, bias; both constants.
+def weights(site: Site, rank: int, option: int | None) -> tuple[Node, ...]:
+    """Weight (operand 1) and, where there is one, bias (operand 2).
 
     Dynamic-range models store s8 weights for f32 activations; their real values are taken here.
     TFLite's own kernels also round the activations to 8 bits, which milliwatt does not imitate.
+    `option` is the field that says the bias's type: without a bias 32 bits become a bias of zeros,
+    for that is what decides how sums of s16 activations are rounded.
     """
-    nodes = [site.operand(1), site.optional(2)]
-    present = tuple(node for node in nodes if node is not None)
-    for node in present:
-        if not node.is_constant:
-            site.unsupported(f"{node.name} is computed at run time; constant weights wanted")
-    weight = present[0]
+    x, weight, bias = site.operand(0).type, site.operand(1), site.optional(2)
     if len(weight.type.shape) != rank:
         site.fail(f"weight is {weight.type.short}; {rank} axes wanted")
-    if site.operand(0).type.dtype.is_float and weight.type.dtype is DType.S8 and weight.type.quant:
+    hybrid = x.dtype.is_float and weight.is_constant and weight.type.dtype is DType.S8
+    if hybrid and weight.type.quant is not None:
         real = dequantize_array(weight.value, weight.type)
-        return (constant(real, f"{site.name}.weight"), *present[1:])
-    return present
+        weight = constant(real, f"{site.name}.weight")
+    narrow = option is not None and site.option(option, "b") == _INT32
+    if bias is None and x.dtype is DType.S16 and narrow:
+        bias = _no_bias(site, weight.type)
+    return (weight,) if bias is None else (weight, bias)
 
 
-def _convolution(site: Site, op: Op, activation: int, dilation: tuple[int, int]) -> Node:
-    x, weights = site.operand(0), _weights(site, 4)
-    kernel = (weights[0].type.shape[1], weights[0].type.shape[2])
+def _no_bias(site: Site, weight: Type) -> Node:
+    """A bias of zeros in 32 bits."""
+    if weight.quant is None:
+        site.fail(f"weight is {weight.short} without a scale; a quantized type wanted")
+    scales = np.float32(site.operand(0).type.scale) * weight.quant.scales
+    quant = Quant(tuple(map(float, scales)), (0,) * len(scales), weight.quant.axis)
+    return constant(np.zeros(weight.shape[0], np.int32), f"{site.name}.bias", quant)
+
+
+def _convolution(
+    site: Site, op: Op, activation: int, dilation: tuple[int, int], option: int | None = None
+) -> Node:
+    x, parameters = site.operand(0), weights(site, 4, option)
+    kernel = (parameters[0].type.shape[1], parameters[0].type.shape[2])
     stride = (site.option(2, "i"), site.option(1, "i"))
-    padding = _window_padding(site, _image_size(site, x), kernel, stride, dilation)
+    padding = window_padding(site, _image_size(site, x), kernel, stride, dilation)
     attrs = Conv2d(stride, padding, dilation, site.clamp(activation), site.out.quant)
-    return site.node(op, (x, *weights), attrs)
+    return site.node(op, (x, *parameters), attrs)
 
 
 def _conv2d(site: Site) -> Node:
-    x, weight = site.operand(0).type.shape, site.operand(1).type.shape
-    if len(x) == len(weight) == 4 and x[3] != weight[3]:
-        site.unsupported(
-            f"grouped convolution, {weight[3]} of {x[3]} input channels per group; "
-            "split it into one CONV_2D per group, or use DEPTHWISE_CONV_2D"
-        )
     dilation = (site.option(5, "i", 1), site.option(4, "i", 1))
-    return _convolution(site, Op.CONV2D, 3, dilation)
+    return _convolution(site, Op.CONV2D, 3, dilation, option=6)
 
 
 def _depthwise(site: Site) -> Node:
@@ -124,15 +133,15 @@ def _fully_connected(site: Site) -> Node:
     """TFLite flattens the input to [batch, I]; reshapes are added where that changes the shape."""
     if site.option(1, "b"):
         site.unsupported("shuffled weights; the default weight format wanted")
-    x, weights = site.operand(0), _weights(site, 2)
-    inputs = weights[0].type.shape[1]
+    x, parameters = site.operand(0), weights(site, 2, 4)
+    inputs = parameters[0].type.shape[1]
     if inputs < 1 or x.type.size % inputs:
         site.fail(f"input is {x.type.short}; a multiple of {inputs} elements wanted")
     attrs = FullyConnected(site.clamp(0), site.out.quant)
     keeps = len(x.type.shape) == 2 or site.option(2, "B") != 0
     if not (keeps and x.type.shape and x.type.shape[-1] == inputs):
         x = site.node(Op.RESHAPE, (x,), Reshape((x.type.size // inputs, inputs)), ".flatten")
-    node = site.node(Op.FULLY_CONNECTED, (x, *weights), attrs)
+    node = site.node(Op.FULLY_CONNECTED, (x, *parameters), attrs)
     if node.type.shape != site.out.shape and node.type.size == math.prod(site.out.shape):
         return site.node(Op.RESHAPE, (node,), Reshape(site.out.shape), ".unflatten")
     return node
@@ -143,7 +152,7 @@ def _pool(op: Op) -> Reader:
         x = site.operand(0)
         kernel = (site.option(4, "i"), site.option(3, "i"))
         stride = (site.option(2, "i"), site.option(1, "i"))
-        padding = _window_padding(site, _image_size(site, x), kernel, stride, (1, 1))
+        padding = window_padding(site, _image_size(site, x), kernel, stride, (1, 1))
         return site.node(op, (x,), Pool2d(kernel, stride, padding, site.clamp(5)))
 
     return read
@@ -182,17 +191,23 @@ def _pad(site: Site) -> Node:
     if fill is not None:
         if not fill.is_constant or fill.type.size != 1 or fill.type.dtype != x.type.dtype:
             site.fail(f"padding value is {fill.type.short}; one constant {x.type.dtype} wanted")
-        value = float(fill.value.reshape(-1)[0])
+        stored = fill.value.reshape(-1)[0]
+        value = float(stored)
+        if not x.type.dtype.is_float and int(value) != int(stored):
+            site.unsupported(f"padding value {stored}; one from -2**53 to 2**53 wanted")
     paddings = tuple((int(before), int(after)) for before, after in table)
     return site.node(Op.PAD, (x,), Pad(paddings, value))
 
 
 def _reshape(site: Site) -> Node:
-    """The new shape is an operand or, in old files, an option; one size may be -1."""
-    x = site.operand(0)
-    if site.optional(1) is not None:
+    """The new shape is a constant operand or, in old files, an option; one size may be -1.
+
+    A shape that is computed at run time is, as for TFLite Micro, the one that the file declares.
+    """
+    x, operand = site.operand(0), site.optional(1)
+    if operand is not None and operand.is_constant:
         shape = [int(size) for size in site.parameter(1).reshape(-1)]
-    elif site.options is not None and site.options.length(0):
+    elif operand is None and site.options is not None and site.options.length(0):
         shape = [int(size) for size in site.options.array(0, "<i4")]
     else:
         shape = list(site.out.shape)
@@ -237,7 +252,8 @@ def _softmax(site: Site) -> Node:
     beta = 1.0 if site.options is None else site.options.real(0)
     if not math.isfinite(beta):
         site.fail(f"beta is {beta}; a finite number wanted")
-    return site.node(Op.SOFTMAX, (site.operand(0),), Softmax(beta))
+    x, dtype = site.operand(0), site.out.dtype
+    return site.node(Op.SOFTMAX, (x,), Softmax(beta, None if dtype is x.type.dtype else dtype))
 
 
 def _unary(op: Op) -> Reader:
@@ -279,6 +295,7 @@ READERS: dict[str, tuple[int, Reader]] = {
     "QUANTIZE": (0, _quantize),
     "RELU": (0, _activation(RELU)),
     "RELU6": (0, _activation(RELU6)),
+    "RELU_0_TO_1": (0, _activation((0.0, 1.0))),
     "RELU_N1_TO_1": (0, _activation(RELU_N1_TO_1)),
     "RESHAPE": (17, _reshape),
     "SOFTMAX": (9, _softmax),

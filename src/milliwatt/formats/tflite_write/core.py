@@ -17,12 +17,18 @@ from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
 
 _FUSED = {NO_CLAMP: 0, RELU: 1, (-1.0, 1.0): 2, RELU6: 3}
-_CLAMP_NAME = {RELU: "RELU", (-1.0, 1.0): "RELU_N1_TO_1", RELU6: "RELU6"}
+_CLAMP_NAME = {
+    RELU: "RELU",
+    RELU6: "RELU6",
+    (-1.0, 1.0): "RELU_N1_TO_1",
+    (0.0, 1.0): "RELU_0_TO_1",
+}
 _SAME, _VALID = 0, 1
 _MUL_OPTIONS = 21
 
 
-def _fused(clamp: Clamp, node: Node) -> Field:
+def fused(clamp: Clamp, node: Node) -> Field:
+    """The option that says a fused activation; InvalidGraph for a clamp that TFLite has not."""
     if clamp not in _FUSED:
         raise InvalidGraph(f"{node.name} ({node.op}): clamp {clamp} is no activation of TFLite")
     return ("b", _FUSED[clamp])
@@ -69,7 +75,7 @@ def _strides(a: Conv2d | Pool2d) -> dict[int, Field]:
 
 
 def _conv2d(node: Node, a: Any) -> Written:
-    options = {0: _padding(node), **_strides(a), 3: _fused(a.clamp, node)}
+    options = {0: _padding(node), **_strides(a), 3: fused(a.clamp, node)}
     dilation: dict[int, Field] = {4: ("i", a.dilation[1]), 5: ("i", a.dilation[0])}
     return Written("CONV_2D", 1, {**options, **dilation, **_sums(node, 6)})
 
@@ -77,13 +83,13 @@ def _conv2d(node: Node, a: Any) -> Written:
 def _depthwise(node: Node, a: Any) -> Written:
     multiplier = node.type.shape[3] // node.src[0].type.shape[3]
     options: dict[int, Field] = {0: _padding(node), **_strides(a), 3: ("i", multiplier)}
-    tail = {4: _fused(a.clamp, node), 5: ("i", a.dilation[1]), 6: ("i", a.dilation[0])}
+    tail = {4: fused(a.clamp, node), 5: ("i", a.dilation[1]), 6: ("i", a.dilation[0])}
     return Written("DEPTHWISE_CONV_2D", 2, {**options, **tail})
 
 
 def _fully_connected(node: Node, a: Any) -> Written:
     keep = int(len(node.type.shape) != 2)
-    options: dict[int, Field] = {0: _fused(a.clamp, node), 2: ("B", keep)}
+    options: dict[int, Field] = {0: fused(a.clamp, node), 2: ("B", keep)}
     return Written("FULLY_CONNECTED", 8, {**options, **_sums(node, 4)})
 
 
@@ -94,7 +100,7 @@ def _pool(kind: str) -> Writer:
             **_strides(a),
             3: ("i", a.kernel[1]),
             4: ("i", a.kernel[0]),
-            5: _fused(a.clamp, node),
+            5: fused(a.clamp, node),
         }
         return Written(kind, 5, options)
 
@@ -103,7 +109,7 @@ def _pool(kind: str) -> Writer:
 
 def _elementwise(kind: str, options_type: int) -> Writer:
     def write(node: Node, a: Any) -> Written:
-        options = {0: _fused(a.clamp, node)}
+        options = {0: fused(a.clamp, node)}
         if node.type.dtype is DType.S16 and options_type != _MUL_OPTIONS:
             options[1] = ("B", 0)  # scales need not be powers of two
         return Written(kind, options_type, options)

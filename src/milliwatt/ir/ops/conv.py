@@ -87,6 +87,13 @@ def groups(x: Type, weight: Type) -> int:
     return x.shape[3] // weight.shape[3]
 
 
+def is_plain(op: Op, x: Type, weight: Type) -> bool:
+    """Weights of the input's own type without zero points or groups: what fast kernels take."""
+    symmetric = weight.quant is None or not any(weight.quant.zero_point)
+    whole = op is not Op.CONV2D or weight.shape[3] == x.shape[3]
+    return weight.dtype is x.dtype and symmetric and whole
+
+
 def out_size(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> int:
     """Output length of a strided window along one axis."""
     return (size + before + after - ((kernel - 1) * dilation + 1)) // stride + 1

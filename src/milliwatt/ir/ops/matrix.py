@@ -114,7 +114,8 @@ def _run_batch_matmul(attrs: BatchMatmul, out: Type, ins: Types, args: Arrays) -
         b = np.swapaxes(b, -1, -2)
     acc = a @ b
     if out.dtype.is_float:
-        return clip(acc.astype(np.float32), NO_CLAMP, out)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, as in TFLite
+            return np.asarray(acc.astype(np.float32))
     sums, factor = acc.astype(np.int64), product_multiplier(out, ins)
     if out.dtype is DType.S16:
         return clip(fx.multiply_wide(sums, *factor), NO_CLAMP, out)
