@@ -7,14 +7,16 @@ operator asks for them, so unused ones cannot break a model.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.flatbuffer import FlatBuffer, Table
 from milliwatt.formats.tflite_names import OPERATORS, TENSOR_TYPES, WRITTEN_BY
-from milliwatt.ir.types import DType, Quant
+from milliwatt.ir.types import DType, Quant, Type
 
 MAX_RANK = 8
 MAX_TENSOR_BYTES = 2**31 - 1
@@ -26,6 +28,7 @@ _DTYPES = {
     "INT16": DType.S16,
     "INT8": DType.S8,
     "BOOL": DType.BOOL,
+    "RESOURCE": DType.S32,
 }
 _ADVICE = {
     "UINT8": "convert the model again with int8 inputs, outputs and weights",
@@ -36,7 +39,11 @@ _ADVICE = {
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor of the file; `data` is None for values computed or given at run time."""
+    """One tensor of the file; `data` (read-only) is None for values made or given at run time.
+
+    `is_variable`: it keeps its value from run to run. `is_handle`: it is no value, but names a
+    resource variable (TFLM stores the variable's number in it, an s32).
+    """
 
     index: int
     name: str
@@ -45,9 +52,16 @@ class Tensor:
     dtype: DType
     quant: Quant | None
     data: np.ndarray | None
+    is_variable: bool = False
+    is_handle: bool = False
 
     def __str__(self) -> str:
         return describe(self.index, self.name)
+
+    @property
+    def type(self) -> Type:
+        """What the file says of the value."""
+        return Type(self.shape, self.dtype, self.quant)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +83,10 @@ def describe(index: int, name: str) -> str:
 
 
 class ModelFile:
-    """The one subgraph of a .tflite file.
+    """A .tflite file: its subgraphs, each decoded when it is asked for.
 
-    `inputs` and `outputs` are tensor numbers, `operators` the operators in file order; `is_ours`
-    says that milliwatt wrote the file.
-    ImportFailed with the file offset where the structure is broken; UnsupportedOp for control flow.
+    `is_ours` says that milliwatt wrote the file. ImportFailed with the file offset where the
+    structure is broken.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -82,35 +95,71 @@ class ModelFile:
                 f"offset 4: identifier {bytes(data[4:8])!r}, b'TFL3' wanted; "
                 "this is not a .tflite file"
             )
+        self.size = len(data)
         self._model = FlatBuffer(data).root()
         version = self._model.integer(0, "I")
         if version != 3:
             raise ImportFailed(f"schema version {version}; version 3 wanted")
         self.is_ours = self._model.string(3) == WRITTEN_BY
-        subgraphs = self._model.length(2)
-        if subgraphs == 0:
-            raise ImportFailed("the file has no subgraph; it holds no network")
-        if subgraphs > 1:
-            raise UnsupportedOp(
-                f"the file has {subgraphs} subgraphs (control flow or several signatures); "
-                "1 wanted, export a single signature without IF, WHILE and CALL_ONCE"
-            )
-        self._graph = self._model.item(2, 0)
-        self._tensors: dict[int, Tensor] = {}
-        self._count = self._graph.length(0)
-        self._buffers = self._model.length(4)
-        self.inputs = self._indices(self._graph, 1)
-        self.outputs = self._indices(self._graph, 2)
-        codes = [_operator_kind(code) for code in self._model.items(1)]
-        self.operators = [
-            self._operator(index, table, codes) for index, table in enumerate(self._graph.items(3))
+        self.codes = [_operator_kind(code) for code in self._model.items(1)]
+        self.subgraphs = [
+            Subgraph(self, index, table) for index, table in enumerate(self._model.items(2))
         ]
+        if not self.subgraphs:
+            raise ImportFailed("the file has no subgraph; it holds no network")
+        self._buffers = self._model.length(4)
 
-    def _indices(self, table: Table, field: int) -> tuple[int, ...]:
-        return tuple(int(i) for i in table.array(field, "<i4"))
+    def raw(self, number: int, where: str) -> tuple[int, np.ndarray]:
+        """(offset in the file, contents as u8 [bytes]) of buffer `number`, for the tensor `where`.
 
-    def _operator(self, index: int, table: Table, codes: list[str]) -> Operator:
-        code = table.integer(0, "I")
+        The contents are a read-only view of the file.
+        """
+        if number >= self._buffers:
+            raise ImportFailed(
+                f"{where} is in buffer {number}, the file has {self._buffers} buffers"
+            )
+        table = self._model.item(4, number)
+        at, held = table.integer(1, "Q"), table.integer(2, "Q")
+        if at > 1:  # the data of large models lies behind the FlatBuffer (schema 3, "offset")
+            table.buffer.spend(at, held)
+            return table.at, np.frombuffer(table.buffer.data, np.uint8, held, at)
+        if table.length(0, 1) == 0:
+            return table.at, np.empty(0, np.uint8)
+        return table.at, table.array(0, "<u1")
+
+
+class Subgraph:
+    """One subgraph: `inputs` and `outputs` are tensor numbers, `operators` come in file order."""
+
+    def __init__(self, file: ModelFile, index: int, table: Table) -> None:
+        self.index = index
+        self._file = file
+        self._graph = table
+        self._tensors: dict[int, Tensor] = {}
+        self._count = table.length(0)
+
+    @cached_property
+    def name(self) -> str:
+        """The subgraph's name, often "main"."""
+        return self._graph.string(4)
+
+    @cached_property
+    def inputs(self) -> tuple[int, ...]:
+        """Numbers of the tensors that it is given."""
+        return _indices(self._graph, 1)
+
+    @cached_property
+    def outputs(self) -> tuple[int, ...]:
+        """Numbers of the tensors that it gives."""
+        return _indices(self._graph, 2)
+
+    @cached_property
+    def operators(self) -> list[Operator]:
+        """Its operators, in file order."""
+        return [self._operator(index, table) for index, table in enumerate(self._graph.items(3))]
+
+    def _operator(self, index: int, table: Table) -> Operator:
+        code, codes = table.integer(0, "I"), self._file.codes
         if code >= len(codes):
             raise ImportFailed(
                 f"operator {index} at offset {table.at}: operator code {code}, "
@@ -119,8 +168,8 @@ class ModelFile:
         return Operator(
             index,
             codes[code],
-            self._indices(table, 1),
-            self._indices(table, 2),
+            _indices(table, 1),
+            _indices(table, 2),
             table.integer(3, "B"),
             table.table(4),
             table.array(5, "<u1").tobytes(),
@@ -140,10 +189,6 @@ class ModelFile:
         name = table.string(3)
         where = describe(index, name)
         dtype = _dtype(table, where)
-        if table.integer(5, "B"):
-            raise UnsupportedOp(
-                f"{where} is a variable that keeps state; stateless models are supported"
-            )
         if table.table(6) is not None:
             raise UnsupportedOp(
                 f"{where} is stored sparse; convert the model again with dense weights"
@@ -163,35 +208,33 @@ class ModelFile:
         quantization = None if dtype in (DType.F32, DType.BOOL) else table.table(4)
         quant = None if quantization is None else _quant(quantization, shape, dtype, where)
         signature = _shape(table, 7, where)
-        data = self._data(table.integer(2, "I"), shape, dtype, where)
-        return Tensor(index, name, shape, signature, dtype, quant, data)
+        is_variable = table.integer(5, "B") != 0
+        is_handle = TENSOR_TYPES[table.integer(1, "B")] == "RESOURCE"
+        data = None if is_handle else self._data(table.integer(2, "I"), shape, dtype, where)
+        return Tensor(index, name, shape, signature, dtype, quant, data, is_variable, is_handle)
 
     def _data(
         self, number: int, shape: tuple[int, ...], dtype: DType, where: str
     ) -> np.ndarray | None:
         """The contents of buffer `number` as the tensor sees them, None where it holds nothing."""
-        if number >= self._buffers:
-            raise ImportFailed(
-                f"{where} is in buffer {number}, the file has {self._buffers} buffers"
-            )
-        table = self._model.item(4, number)
-        at, held = table.integer(1, "Q"), table.integer(2, "Q")
-        if at > 1:  # the data of large models lies behind the FlatBuffer (schema 3, "offset")
-            table.buffer.spend(at, held)
-            raw = np.frombuffer(table.buffer.data, np.uint8, held, at)
-        else:
-            held = table.length(0, 1)
-            raw = table.array(0, "<u1") if held else np.empty(0, np.uint8)
+        at, raw = self._file.raw(number, where)
         wanted = math.prod(shape) * dtype.itemsize
-        if held == 0 and wanted:
+        if raw.size == 0 and wanted:
             return None
-        if held != wanted:
+        if raw.size != wanted:
             raise ImportFailed(
                 f"{where} is {dtype}{list(shape)}, {wanted} bytes; "
-                f"buffer {number} at offset {table.at} holds {held}"
+                f"buffer {number} at offset {at} holds {raw.size}"
             )
-        values: np.ndarray = raw.view(dtype.numpy.newbyteorder("<")).reshape(shape)
+        little = raw.view(dtype.numpy.newbyteorder("<")).reshape(shape)
+        # No copy of what lies in the file as this machine wants it.
+        values: np.ndarray = np.require(little, dtype.numpy, ["C", "A"])
+        values.setflags(write=False)
         return values
+
+
+def _indices(table: Table, field: int) -> tuple[int, ...]:
+    return tuple(table.array(field, "<i4").tolist())
 
 
 def _operator_kind(code: Table) -> str:
@@ -200,7 +243,9 @@ def _operator_kind(code: Table) -> str:
     if not 0 <= number < len(OPERATORS):
         return f"builtin operator {number}"
     if OPERATORS[number] == "CUSTOM":
-        return code.string(1, 60)
+        name = code.string(1, 60)
+        # TFLM finds custom operators by name; one that is called ADD is not the builtin ADD.
+        return name if re.fullmatch(r"\w+", name) and name not in OPERATORS else f"custom {name!a}"
     return OPERATORS[number]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
@@ -10,15 +10,44 @@ import numpy as np
 
 from milliwatt.errors import ImportFailed, InvalidGraph, UnsupportedOp
 from milliwatt.formats.flatbuffer import Table
+from milliwatt.formats.flexbuffer import Custom, read_flexbuffer_map
 from milliwatt.formats.tflite_schema import Tensor
 from milliwatt.ir.attrs import NO_CLAMP, RELU, RELU6, Attrs, Clamp
-from milliwatt.ir.graph import Graph, Node
+from milliwatt.ir.graph import Graph, Node, parts
 from milliwatt.ir.ops import Op
-from milliwatt.ir.types import DType, Quant
+from milliwatt.ir.types import DType, Quant, Type
 
 RELU_N1_TO_1: Clamp = (-1.0, 1.0)
 _FUSED = {0: NO_CLAMP, 1: RELU, 2: RELU_N1_TO_1, 3: RELU6}
 _FUSED_NAMES = {4: "TANH", 5: "SIGN_BIT"}
+
+
+@dataclass(frozen=True)
+class Handle:
+    """What a tensor of type RESOURCE stands for: a variable of the file."""
+
+    container: str
+    name: str
+
+
+Result = Node | Handle
+Value = Handle | Node | None
+
+
+class Branch(Protocol):
+    """A subgraph that another operator calls, its variables turned into inputs and outputs."""
+
+    def variables(self) -> dict[Hashable, Type]:
+        """The variables that it reads or changes, in a stable order."""
+
+    def changes(self) -> list[Hashable]:
+        """The variables that it changes."""
+
+    def results(self) -> tuple[Result, ...]:
+        """Its own outputs, without the variables that it changes."""
+
+    def graph(self, given: dict[Hashable, Type], changed: Sequence[Hashable]) -> Graph:
+        """Inputs: its own and one for each of `given`; outputs: its own and those of `changed`."""
 
 
 class Memory(Protocol):
@@ -28,21 +57,42 @@ class Memory(Protocol):
         """A new state that holds `value` before the first run."""
 
     def update(self, state: Node, new: Node) -> None:
-        """Let `state` hold `new` after this run; a second update of a state replaces the first."""
+        """Let `state` hold `new` after this run; a second update of a state replaces the first.
 
-    def variable(self, index: int) -> Node:
-        """The state of operand tensor number `index` of the operator (`is_variable` tensors)."""
+        `state` is an operand that is a variable tensor, or came from `state`. Operators further
+        down the file that read the variable read `new`.
+        """
 
-    def subgraph(self, index: int) -> Graph:
-        """Subgraph number `index` as a graph of its own."""
+    def handle(self, container: str, name: str) -> Handle:
+        """The resource variable of that name."""
+
+    def variable(self, handle: Handle, like: Tensor) -> Node:
+        """What a resource variable holds here, of the type of the tensor `like`."""
+
+    def assign(self, handle: Handle, value: Node) -> None:
+        """Let a resource variable hold `value` from here on."""
+
+    def current(self, variable: Hashable, like: Type) -> Node:
+        """What a variable that a Branch names holds here."""
+
+    def change(self, variable: Hashable, value: Node) -> None:
+        """Let a variable that a Branch names hold `value` from here on."""
+
+    def run_once(self, index: int) -> None:
+        """Run subgraph number `index` before the first run; it gives variables their values."""
+
+    def subgraph(self, index: int, operands: Sequence[Value]) -> Branch:
+        """Subgraph number `index` as called on `operands`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Site:
     """One operator of the file while it becomes nodes; `operands` holds None for one left out.
 
-    `outs` are the tensors that it declares as results; `custom` the bytes of a custom operator's
-    options. An operand that is a variable tensor is its state.
+    `outs` are the tensors that it declares as results, `names` what to call the node of each;
+    `name` is the first of them. `custom` holds the bytes of a custom operator's options. An operand
+    that is a variable tensor is what the variable holds at this point of the file; pass it to
+    `memory.update` to change that. An operand of type RESOURCE is None and stands in `handles`.
     """
 
     kind: str
@@ -52,13 +102,17 @@ class Site:
     outs: tuple[Tensor, ...]
     custom: bytes
     memory: Memory
+    handles: tuple[Handle | None, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind})"
 
     @property
     def out(self) -> Tensor:
-        """The first result's tensor."""
+        """The first result's tensor, which must be there."""
+        if not self.outs:
+            self.fail("no results; 1 or more wanted")
         return self.outs[0]
 
     def fail(self, message: str) -> NoReturn:
@@ -105,25 +159,50 @@ class Site:
             self.unsupported(f"fused activation {found}; NONE, RELU, RELU_N1_TO_1 or RELU6 wanted")
         return _FUSED[number]
 
-    def node(self, op: Op, src: tuple[Node, ...], attrs: Attrs, suffix: str = "") -> Node:
-        """A node called after this operator; the IR's refusals get advice where there is some."""
+    def handle(self, index: int) -> Handle:
+        """The variable that operand number `index`, a RESOURCE, stands for."""
+        found = self.handles[index] if index < len(self.handles) else None
+        if found is None:
+            self.fail(f"operand {index} is no variable; the result of VAR_HANDLE wanted")
+        return found
+
+    def custom_options(self) -> dict[str, Custom]:
+        """The options of a custom operator, a FlexBuffers map; {} where there are none."""
         try:
-            return Node(op, src, attrs, self.name + suffix)
-        except UnsupportedOp as error:
-            raise UnsupportedOp(f"{error}{_advice(src)}") from None
+            return read_flexbuffer_map(self.custom)
+        except ImportFailed as error:
+            self.fail(f"custom options: {error}")
+
+    def node(
+        self, op: Op, src: tuple[Node, ...], attrs: Attrs, suffix: str = "", result: int = 0
+    ) -> Node:
+        """A node called after result number `result` of this operator.
+
+        The IR's refusals become the importer's.
+        """
+        try:
+            return Node(op, src, attrs, (self.names[result] if result else self.name) + suffix)
         except InvalidGraph as error:
             raise ImportFailed(str(error)) from None
 
+    def parts(
+        self,
+        op: Op,
+        src: tuple[Node, ...],
+        attrs: Attrs,
+        types: Sequence[Type],
+        names: Sequence[str] | None = None,
+    ) -> tuple[Node, ...]:
+        """The values of `types` in the bundle of an operator of several results.
 
-def _advice(src: tuple[Node, ...]) -> str:
-    """What to do about element types that no operator takes together."""
-    dtypes = {node.type.dtype for node in src}
-    if DType.S16 in dtypes:
-        return (
-            "; int16 activations are not supported, convert the model again with int8 activations"
-        )
-    return ""
+        They are called `names`; by default they are this operator's results, one for each of them.
+        """
+        bundle = self.node(op, src, attrs, ".results")
+        called = self.names if names is None else names
+        if len(types) != len(called):
+            self.fail(f"{len(called)} results; {len(types)} wanted")
+        return parts(bundle, types, called)
 
 
-Reader = Callable[[Site], Node | tuple[Node, ...]]
+Reader = Callable[[Site], Result | tuple[Result, ...]]
 """Makes the nodes of an operator: one node, or one for each result, in the file's order."""
