@@ -10,6 +10,7 @@ from milliwatt.compiler.passes.fold_input_offset import fold_input_offset
 from milliwatt.compiler.passes.fold_pad import fold_pad
 from milliwatt.compiler.passes.fold_requantize import fold_requantize
 from milliwatt.compiler.passes.fuse_add import fuse_add
+from milliwatt.compiler.passes.keep_f16 import keep_f16
 from milliwatt.ir.attrs.control import Control
 from milliwatt.ir.fold import fold_batch_norm, fold_constants, fuse_activation
 from milliwatt.ir.graph import Graph, Node
@@ -18,6 +19,7 @@ Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     # what is known before the program runs
+    ("keep_f16", keep_f16),
     ("fold_constants", fold_constants),
     ("drop_identities", drop_identities),
     ("fold_batch_norm", fold_batch_norm),
