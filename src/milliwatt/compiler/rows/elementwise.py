@@ -21,16 +21,16 @@ from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.elementwise import mul_multiplier
 
 
-def _strides(shape: tuple[int, ...], rank: int) -> list[int]:
+def strides(shape: tuple[int, ...], rank: int) -> list[int]:
     """Strides of an operand inside the broadcast result: 0 along axes that it repeats on."""
     padded = (1,) * (rank - len(shape)) + shape
     return [0 if size == 1 else s for size, s in zip(padded, row_major(padded), strict=True)]
 
 
-def _broadcast(node: Node) -> tuple[Field, ...]:
+def broadcast_fields(node: Node) -> tuple[Field, ...]:
     """The members of MW_BROADCAST."""
     shape = node.type.shape
-    a, b = (_strides(s.type.shape, len(shape)) for s in node.src)
+    a, b = (strides(s.type.shape, len(shape)) for s in node.src)
     loops = collapse(zip(shape, a, b, strict=True)) or [(1, 0, 0)]
     (row, a_step, b_step), outer = loops[0], loops[1:]
     return (
@@ -47,7 +47,7 @@ def lower_sum(node: Node) -> Lowered:
     """add and sub of quantized integers."""
     assert isinstance(node.attrs, Elementwise)
     total = sum_fields(node, node.attrs.clamp, [s.type for s in node.src])
-    return Lowered((*_broadcast(node), *prefixed("sum", total)))
+    return Lowered((*broadcast_fields(node), *prefixed("sum", total)))
 
 
 def lower_mul(node: Node) -> Lowered:
@@ -61,7 +61,7 @@ def lower_mul(node: Node) -> Lowered:
     check_scaled(node, reach(ins[0]) * reach(ins[1]), shift)
     return Lowered(
         (
-            *_broadcast(node),
+            *broadcast_fields(node),
             ("a_zero_point", node.src[0].type.zero_point),
             ("b_zero_point", node.src[1].type.zero_point),
             ("multiplier", multiplier),
@@ -74,13 +74,13 @@ def lower_mul(node: Node) -> Lowered:
 def lower_s32(node: Node) -> Lowered:
     """add, sub and mul of indices, which wrap."""
     assert isinstance(node.attrs, Elementwise)
-    return Lowered((*_broadcast(node), *s8_bounds(node.type, node.attrs.clamp)))
+    return Lowered((*broadcast_fields(node), *s8_bounds(node.type, node.attrs.clamp)))
 
 
 def lower_f32(node: Node) -> Lowered:
     """add, sub and mul in float32."""
     assert isinstance(node.attrs, Elementwise)
-    return Lowered((*_broadcast(node), *f32_bounds(node.attrs.clamp)))
+    return Lowered((*broadcast_fields(node), *f32_bounds(node.attrs.clamp)))
 
 
 # The struct and its fields, by element type: sums, products.
