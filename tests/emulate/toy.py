@@ -89,6 +89,7 @@ def firmware(
         ),
         inputs=(Port("x", S8, 0),),
         outputs=(Port("y", S8, 16),),
+        states=(),
         arena_bytes=64,
         flash_bytes=linked.flash_bytes,
         code_bytes=linked.code_bytes,

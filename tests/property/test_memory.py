@@ -7,9 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
+from milliwatt.compiler.alias import root
 from milliwatt.compiler.bind import bind
-from milliwatt.compiler.memory import ALIGN, Plan, draw_plan, plan_memory, root
+from milliwatt.compiler.memory import Plan, draw_plan, plan_memory
 from milliwatt.compiler.pipeline import run_passes
+from milliwatt.compiler.placement import ALIGN
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op

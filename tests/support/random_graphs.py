@@ -29,7 +29,8 @@ from milliwatt.ir.attrs import (
     Transpose,
     Unary,
 )
-from milliwatt.ir.graph import Graph, Node, constant, graph_input
+from milliwatt.ir.attrs.control import Part
+from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
 from support.ops.core import CLAMPS, random_values, same_padding, size, some_clamp
@@ -301,3 +302,59 @@ def random_graph(seed: int, dtype: DType, steps: int = 8) -> Graph:
     for index in b.rng.choice(len(_STEPS), steps, p=weights / weights.sum()):
         _STEPS[index][0](b)
     return b.graph(f"random_{dtype}_{seed}")
+
+
+def _with_states(b: Builder) -> list[Node]:
+    """One to four states that operators read; some share one type, some begin as one byte."""
+    made: list[Node] = []
+    for _ in range(size(b.rng, 1, 4)):
+        if made and b.rng.random() < 0.5:
+            kind = made[-1].type
+        elif b.rng.random() < 0.5:
+            kind = b.inputs[0].type
+        else:
+            shape = (1, size(b.rng, 1, 6), size(b.rng, 1, 6), size(b.rng, 1, 4))
+            kind = graph_input(shape, b.dtype, "s", b.quant(0.05)).type
+        value = random_values(b.rng, kind)
+        if b.rng.random() < 0.5:
+            value = np.full_like(value, 0 if b.rng.random() < 0.5 else value.flat[0])
+        made.append(state(value, b.name("state"), kind.quant))
+    b.values += made
+    return made
+
+
+def _next_value(b: Builder, held: Node) -> Node:
+    """What a state becomes: something computed, or just another value, or itself."""
+    kind, choice = held.type, b.rng.random()
+    same = [v for v in [*b.values, *b.inputs] if v.type == kind]
+    if choice < 0.3:
+        return same[size(b.rng, 0, len(same) - 1)]
+    if choice < 0.4:
+        return constant(random_values(b.rng, kind), b.name("c"), kind.quant)
+    if choice < 0.5 and not b.dtype.is_float:
+        packet = graph_input((16 + kind.nbytes,), DType.U8, b.name("packet"))
+        b.inputs.append(packet)
+        return Node(Op.PART, (packet,), Part(8 * size(b.rng, 0, 2), kind), b.name("part"))
+    if choice < 0.6:
+        flat = Node(Op.RESHAPE, (same[0],), Reshape((kind.size,)), b.name("flat"))
+        return Node(Op.RESHAPE, (flat,), Reshape(kind.shape), b.name("back"))
+    operands = [v for v in b.values if v.type.shape == kind.shape]
+    other = operands[size(b.rng, 0, len(operands) - 1)]
+    src = (held, other) if b.rng.random() < 0.5 else (other, held)
+    return b.add(Op.ADD, src, Elementwise(some_clamp(b.rng), kind.quant))
+
+
+def random_stateful(seed: int, dtype: DType, steps: int = 6) -> Graph:
+    """Network number `seed` with states: read anywhere, updated by anything of their type."""
+    b = Builder(seed + 7_000_000, dtype)
+    states = _with_states(b)
+    weights = np.array([w for _, w in _STEPS])
+    for index in b.rng.choice(len(_STEPS), steps, p=weights / weights.sum()):
+        _STEPS[index][0](b)
+    updates = tuple((held, _next_value(b, held)) for held in states)
+    plain = b.graph(f"stateful_{dtype}_{seed}")
+    kept = tuple(s for s in states if b.rng.random() < 0.3 or s in plain.outputs)
+    news = tuple(new for _, new in updates if b.rng.random() < 0.3)
+    computed = tuple(v for v in plain.outputs if v not in states)
+    outputs = tuple(dict.fromkeys([*computed, *kept, *news])) or (states[0],)
+    return Graph(plain.inputs, outputs, updates, name=plain.name)

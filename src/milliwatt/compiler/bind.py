@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from milliwatt.compiler.rows import TABLE, Call, Field, Row
 from milliwatt.errors import UnsupportedOp
+from milliwatt.ir.attrs.control import Control
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.common import F32_MAX
@@ -32,6 +33,8 @@ def bind(node: Node) -> Call:
 
 
 def _bind(node: Node) -> Call:
+    if isinstance(node.attrs, Control):
+        return _bind_control(node, node.attrs)
     row = next((r for r in TABLE if r.matches(node)), None)
     if row is None:
         raise UnsupportedOp(_no_row(node))
@@ -47,6 +50,34 @@ def _bind(node: Node) -> Call:
         files=(f"{row.kernel}.c",),
         variadic=row.variadic,
         operands=operands,
+    )
+
+
+def _bind_control(node: Node, attrs: Control) -> Call:
+    """The programs that an `if` or `while` runs; one at a time, so that they share a workspace.
+
+    It is called after its operator, and `_f32` where a float kernel runs inside.
+    """
+    from milliwatt.compiler.program import bind_program  # it binds these nodes
+
+    inner = []
+    for name, graph in attrs.graphs():
+        try:
+            inner.append((name, bind_program(graph)))
+        except UnsupportedOp as error:
+            raise UnsupportedOp(f"{node.name} ({node.op}): {name}: {error}") from None
+    calls = [step.call for _, program in inner for step in program.all_steps()]
+    floats = any(call.kernel.endswith("_f32") for call in calls)
+    return Call(
+        kernel=f"mw_{node.op}" + ("_f32" if floats else ""),
+        params_type="",
+        fields=(),
+        workspace_bytes=max(program.arena_bytes for _, program in inner),
+        inplace=(),
+        files=tuple(sorted({path for call in calls for path in call.files})),
+        variadic=False,
+        operands=tuple(range(len(node.src))),
+        inner=tuple(inner),
     )
 
 

@@ -51,8 +51,7 @@ def link(
         sources, board, toolchain=toolchain, optimize=optimize, stack_bytes=stack_bytes
     )
     verify_fits(linked, board, largest=largest_tensors(program))
-    weights = sum(step.weight_bytes for step in program.steps)
-    plan = program.plan
+    weights, plan = program.weight_bytes, program.plan
     return Firmware(
         name=program.graph.name,
         board=board,
@@ -73,7 +72,11 @@ def link(
             for step in program.steps
         ),
         inputs=tuple(Port(n.name, n.type, plan.offset(n)) for n in program.graph.inputs),
-        outputs=tuple(Port(n.name, n.type, plan.offset(n)) for n in program.graph.outputs),
+        outputs=tuple(
+            Port(n.name, n.type, at)
+            for n, at in zip(program.graph.outputs, plan.outputs, strict=True)
+        ),
+        states=tuple(Port(n.name, n.type, plan.offset(n)) for n, _ in program.graph.updates),
         arena_bytes=program.arena_bytes,
         flash_bytes=linked.flash_bytes,
         code_bytes=linked.flash_bytes - weights,
@@ -84,9 +87,8 @@ def link(
 
 def _check_size(program: Program, board: Board) -> None:
     """Raise DoesNotFit before anything is compiled where constants or arena alone are too large."""
-    constants = sum(step.weight_bytes for step in program.steps)
     for memory, needed, available in (
-        ("flash", constants, board.flash_bytes),
+        ("flash", program.weight_bytes, board.flash_bytes),
         ("RAM", program.arena_bytes, board.ram_bytes),
     ):
         if available and needed > available:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from milliwatt.compiler.bind import kernel_sources
-from milliwatt.compiler.program import Program, Step, identifiers
+from milliwatt.compiler.emit_steps import Names, array_name, emit_copy, emit_layer
+from milliwatt.compiler.emit_text import C_TYPES, c_literal, plain, stored
+from milliwatt.compiler.lifetimes import fill_byte
+from milliwatt.compiler.program import Program, identifiers
+from milliwatt.ir.attrs.control import State
 from milliwatt.ir.graph import Node
 from milliwatt.ir.types import DType, Type, dtype_of
 
-C_TYPES = {
-    DType.F32: "float",
-    DType.S64: "int64_t",
-    DType.S32: "int32_t",
-    DType.S16: "int16_t",
-    DType.S8: "int8_t",
-    DType.U8: "uint8_t",
-    DType.BOOL: "uint8_t",
-}
 _PER_LINE = 20
 
 
@@ -34,38 +31,42 @@ def emit(program: Program) -> dict[str, str]:
     }
 
 
-def c_literal(value: int | float, dtype: DType) -> str:
-    """A literal that reads back as exactly `value`."""
-    if dtype is DType.F32:
-        text = repr(float(str(np.float32(value))))
-        return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
-    if dtype is DType.S32 and value == -(2**31):
-        return "INT32_MIN"
-    return str(int(value))
-
-
 def _constants(program: Program) -> list[tuple[str, np.ndarray, str]]:
     """Every constant array: (identifier, values, comment)."""
     packed = [
-        (_array_name(step, field), value, f"{step.node.name}: {field}")
-        for step in program.steps
+        (array_name(step, field), value, f"{step.node.name}: {field}")
+        for step in program.all_steps()
         for field, value in step.call.fields
         if isinstance(value, np.ndarray)
     ]
-    names = _constant_names(program)
-    return packed + [(name, node.value, node.name) for node, name in names.items()]
+    read = [
+        (name, stored(node.value, node.type.dtype), node.name)
+        for node, name in _constant_names(program).items()
+    ]
+    first = [
+        (name, stored(node.attrs.value, node.type.dtype), f"{node.name}: first value")
+        for node, name in _state_names(program).items()
+        if isinstance(node.attrs, State)
+    ]
+    return packed + read + first
 
 
-def _array_name(step: Step, field: str) -> str:
-    """C name of a packed constant; `field` may reach into a nested struct ("conv.weights")."""
-    return f"{step.symbol}_{field.replace('.', '_')}"
-
-
-def _constant_names(program: Program) -> dict[Node, str]:
-    """C names of the constants that kernels read as operands."""
-    nodes = dict.fromkeys(o for s in program.steps for o in s.operands if isinstance(o, Node))
+def _constant_names(program: Program) -> Names:
+    """C names of the constants that kernels read as operands, and of those that are copied."""
+    sources = itertools.chain(
+        (o for step in program.all_steps() for o in step.operands),
+        (copy.source for each in program.all_programs() for copy in each.plan.copies),
+    )
+    nodes = dict.fromkeys(o for o in sources if isinstance(o, Node))
     idents = identifiers(node.name for node in nodes)
     return {node: f"mw_const_{i}" for node, i in zip(nodes, idents, strict=True)}
+
+
+def _state_names(program: Program) -> Names:
+    """C names of the first values of states that need flash."""
+    nodes = list(program.stored_states())
+    idents = identifiers(node.name for node in nodes)
+    return {node: f"mw_state_{i}" for node, i in zip(nodes, idents, strict=True)}
 
 
 def _declaration(name: str, values: np.ndarray) -> str:
@@ -85,13 +86,8 @@ def _weights(program: Program) -> str:
         items = [c_literal(v, dtype) for v in values.ravel().tolist()] or ["0"]
         rows = [", ".join(items[i : i + _PER_LINE]) for i in range(0, len(items), _PER_LINE)]
         body = ",\n  ".join(rows)
-        parts.append(f"/* {_plain(comment)} */\n{_declaration(name, values)} = {{\n  {body}\n}};\n")
+        parts.append(f"/* {plain(comment)} */\n{_declaration(name, values)} = {{\n  {body}\n}};\n")
     return "\n".join(parts)
-
-
-def _plain(text: str) -> str:
-    """Text that is safe inside a C comment."""
-    return text.replace("*/", "* /").replace("/*", "/ *")
 
 
 def _guard(macro: str, lines: list[str]) -> str:
@@ -110,7 +106,8 @@ def _ports(program: Program) -> list[tuple[str, Node, int]]:
         for (kind, _), i in zip(ports, idents, strict=True)
     ]
     names = short if len(set(short)) == len(short) else names
-    return [(c, n, plan.offset(n)) for c, (_, n) in zip(names, ports, strict=True)]
+    offsets = [*map(plan.offset, graph.inputs), *plan.outputs]
+    return [(c, n, at) for c, (_, n), at in zip(names, ports, offsets, strict=True)]
 
 
 def _port_comment(kind: Type) -> str:
@@ -134,85 +131,80 @@ def _header(program: Program) -> str:
     ports = _ports(program)
     fields = [f"  {C_TYPES[n.type.dtype]} *{c}; /* {_port_comment(n.type)} */" for c, n, _ in ports]
     macros = [line for c, n, _ in ports for line in _port_macros(c, n.type)]
-    text = _HEADER.replace("@NAME@", _plain(program.graph.name))
+    text = _HEADER.replace("@NAME@", plain(program.graph.name))
     text = text.replace("@ARENA_BYTES@", str(program.arena_bytes))
+    states = program.states()
+    listed = (
+        f" *   byte {program.plan.offset(n)}: {plain(n.name)}, {_port_comment(n.type)}"
+        for n in states
+    )
+    text = text.replace("@STATES@", "\n".join([_STATES, *listed]) if states else "")
+    size = f"#define MW_MODEL_STATE_BYTES {program.plan.state_bytes}\n" if states else ""
+    text = text.replace("@STATE_BYTES@", size).replace("@RESET@", _RESET_HEAD if states else "")
     text = text.replace("@MACROS@", "\n".join(macros)).replace("@FIELDS@", "\n".join(fields))
     return _guard("MW_MODEL_H", [text])
 
 
 def _model(program: Program) -> str:
     names, arena_bytes = _constant_names(program), program.arena_bytes
+    layers = "\n".join(emit_layer(i, step, names) for i, step in enumerate(program.steps))
+    entry = _entry_points(program, names)
+    strings = "#include <string.h>\n\n" if "  mem" in layers + entry else ""
     parts = [
-        '#include "mw_model.h"\n\n#include "mw.h"\n#include "mw_weights.h"\n',
+        f'#include "mw_model.h"\n\n{strings}#include "mw.h"\n#include "mw_weights.h"\n',
         _LAYER_MACRO,
         f"MW_STATIC_ASSERT(MW_MODEL_ARENA_BYTES == {arena_bytes}, header_and_plan_agree);\n",
-        *(_layer(i, step, names) for i, step in enumerate(program.steps)),
-        _entry_points(program),
+        *([layers] if layers else []),
+        entry,
     ]
     return "\n".join(parts)
 
 
-def _layer(index: int, step: Step, names: dict[Node, str]) -> str:
-    call, node = step.call, step.node
-    operands = ", ".join(s.type.short for s in node.src if not s.is_constant)
-    fields = "".join(f"  .{name} = {_field(step, name, v)},\n" for name, v in call.fields)
-    params = ""
-    if fields:
-        params = f"static const {call.params_type} {step.symbol}_params = {{\n{fields}}};\n\n"
-    passed = [_operand(step, k, names) for k in range(len(step.operands))]
-    arguments = [_pointer(node.type, step.out_offset), *(["in"] if call.variadic else passed)]
-    arguments.append(f"&{step.symbol}_params" if fields else "NULL")
-    arguments.append(f"arena + {step.workspace_offset}" if call.workspace_bytes else "NULL")
-    joined = ",\n      ".join(arguments)
-    setup = ""
-    if call.variadic:
-        listed = ", ".join(passed)
-        setup = f"  const void *const in[] = {{{listed}}};\n"
-    return (
-        f"/* {index}: {_plain(node.name)} = {node.op}({operands}) -> {node.type.short}, "
-        f"{step.macs} MACs, {step.weight_bytes} constant bytes */\n"
-        f"{params}MW_LAYER void {step.symbol}(uint8_t *arena)\n{{\n{setup}"
-        f"  {call.kernel}(\n      {joined});\n}}\n"
-    )
-
-
-def _field(step: Step, name: str, value: int | float | np.ndarray) -> str:
-    if isinstance(value, np.ndarray):
-        return _array_name(step, name)
-    return c_literal(value, DType.F32 if isinstance(value, float) else DType.S32)
-
-
-def _pointer(kind: Type, offset: int) -> str:
-    # Through void: the arena is aligned for every element type, and so is every offset.
-    return f"({C_TYPES[kind.dtype]} *)(void *)(arena + {offset})"
-
-
-def _operand(step: Step, index: int, names: dict[Node, str]) -> str:
-    where = step.operands[index]
-    if isinstance(where, Node):
-        return names[where]
-    return _pointer(step.node.src[step.call.operands[index]].type, where)
-
-
-def _entry_points(program: Program) -> str:
+def _entry_points(program: Program, names: Names) -> str:
     ports = "".join(
         f"  model->{name} = ({C_TYPES[node.type.dtype]} *)(void *)(model->arena + {offset});\n"
         for name, node, offset in _ports(program)
     )
     calls = "".join(f"  {step.symbol}(model->arena);\n" for step in program.steps)
-    return _ENTRY.replace("@PORTS@", ports).replace("@CALLS@", calls)
+    copies = [emit_copy(copy, names, "model->arena") for copy in program.plan.copies]
+    calls += "".join(f"  {line}\n" for line in copies)
+    text = _ENTRY.replace("@PORTS@", ports).replace("@CALLS@", calls)
+    reset = _RESET.replace("@VALUES@", _first_values(program)) if program.states() else ""
+    ready = "mw_model_reset(model)" if program.states() else "MW_OK"
+    return text.replace("@READY@", ready).replace("@RESET@", reset)
+
+
+def _first_values(program: Program) -> str:
+    """Statements that give the states their first values: a memset for neighbours of one byte."""
+    names, offset = _state_names(program), program.plan.offset
+    lines = []
+
+    def fill(state: Node) -> int | None:
+        assert isinstance(state.attrs, State)
+        return fill_byte(state.attrs.value)
+
+    for byte, group in itertools.groupby(program.states(), fill):
+        states = list(group)
+        if byte is None:
+            lines += [
+                f"memcpy(model->arena + {offset(n)}, {names[n]}, {n.type.nbytes});" for n in states
+            ]
+        else:
+            start, stop = offset(states[0]), offset(states[-1]) + states[-1].type.nbytes
+            lines.append(f"memset(model->arena + {start}, {byte}, {stop - start});")
+    return "".join(f"  {line}\n" for line in lines)
 
 
 _HEADER = """\
 /* @NAME@, compiled by milliwatt.
  *
  * The caller owns the arena: MW_MODEL_ARENA_BYTES bytes, aligned to 8. Fill the inputs before every
- * mw_model_run; a run may overwrite them. Outputs stay until the next run. */
+ * mw_model_run; a run may overwrite them. Outputs stay until the next run.@STATES@ */
 #include <stddef.h>
 #include <stdint.h>
 
 #define MW_MODEL_ARENA_BYTES @ARENA_BYTES@
-
+@STATE_BYTES@
 /* Elements of each input and output; an integer q stands for SCALE * (q - ZERO_POINT). */
 @MACROS@
 
@@ -233,7 +225,7 @@ extern "C" {
 /* Give the model its memory and set the input and output pointers. */
 mw_status mw_model_init(mw_model *model, void *arena, size_t arena_bytes);
 
-/* One inference. */
+@RESET@/* One inference. */
 mw_status mw_model_run(mw_model *model);
 
 /* A status in words. */
@@ -242,6 +234,28 @@ const char *mw_model_status_text(mw_status status);
 #ifdef __cplusplus
 }
 #endif"""
+
+_STATES = """
+ *
+ * The model remembers from run to run: the first MW_MODEL_STATE_BYTES bytes of the arena are its
+ * state. Leave them as they are between runs, or save them and put them back. What lies where:"""
+
+_RESET_HEAD = """\
+/* Forget all earlier runs: give the state its first values, as mw_model_init does. */
+mw_status mw_model_reset(mw_model *model);
+
+"""
+
+_RESET = """\
+mw_status mw_model_reset(mw_model *model)
+{
+  if (model->arena == NULL) {
+    return MW_NOT_READY;
+  }
+@VALUES@  return MW_OK;
+}
+
+"""
 
 _LAYER_MACRO = """\
 /* One function a layer, never inlined: profilers and fault reports tell layers apart by symbol. */
@@ -262,10 +276,10 @@ mw_status mw_model_init(mw_model *model, void *arena, size_t arena_bytes)
     return MW_BAD_ARENA;
   }
   model->arena = arena;
-@PORTS@  return MW_OK;
+@PORTS@  return @READY@;
 }
 
-mw_status mw_model_run(mw_model *model)
+@RESET@mw_status mw_model_run(mw_model *model)
 {
   if (model->arena == NULL) {
     return MW_NOT_READY;

@@ -27,7 +27,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Port:
-    """A model input or output: where in the arena its bytes lie (row-major, the type's dtype)."""
+    """An input, output or state: where in the arena its bytes lie (row-major, the type's dtype)."""
 
     name: str
     type: Type
@@ -50,7 +50,8 @@ class Firmware:
 
     `image` is an ELF executable for a board, a shared library for the `host` board. Both export
     `uint8_t mw_arena[]`, `int mw_firmware_init(void)` and `int mw_firmware_run(void)`: write the
-    inputs at `mw_arena + port.offset`, call run, read the outputs. A status of 0 is success.
+    inputs at `mw_arena + port.offset`, call run, read the outputs. A status of 0 is success. States
+    go on from run to run; init gives them their first values.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Firmware:
     layers: tuple[Layer, ...] = field(repr=False)
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    states: tuple[Port, ...]
     arena_bytes: int
     flash_bytes: int
     code_bytes: int

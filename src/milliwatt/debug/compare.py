@@ -11,16 +11,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from milliwatt.compiler.alias import root
 from milliwatt.compiler.board import Board
 from milliwatt.compiler.build import link
-from milliwatt.compiler.memory import root
 from milliwatt.compiler.program import Program
 from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.debug.inputs import Inputs
 from milliwatt.debug.report import differing_bytes, equal, largest_difference
 from milliwatt.emulate.machine import run as run_firmware
-from milliwatt.ir.graph import Graph
-from milliwatt.ir.reference import run, run_all
+from milliwatt.ir.attrs.control import Part
+from milliwatt.ir.graph import Graph, Node, state
+from milliwatt.ir.ops import Op
+from milliwatt.ir.reference import States, first_states, run_all
 
 
 @dataclass(frozen=True)
@@ -57,32 +59,40 @@ class Target:
 
 
 def first_divergence(
-    graph: Graph, program: Program, target: Target, inputs: Inputs
+    graph: Graph, program: Program, target: Target, inputs: Inputs, states: States | None = None
 ) -> Divergence | None:
     """The first layer of `program` that differs from the reference on `inputs`, if any.
 
     The reference runs the graph that the passes made, after checking that it still computes what
     `graph` does. Layers are found by halving, one build and run of a probe each; the layer named
-    has operands that were right when they were made.
+    has operands that were right when they were made. `states`: what the states of `program.graph`
+    hold before the run, their first values by default; the probes start with them.
     Raises: what building and running raise.
     """
     lowered = program.graph
-    for node, found, wanted in zip(
-        lowered.outputs, run(lowered, inputs), run(graph, inputs), strict=True
-    ):
-        if not equal((found,), (wanted,)):
-            return Divergence("(passes)", str(node.op), "compiler", found, wanted)
-    values = run_all(lowered, inputs)
+    held = states or first_states(lowered)
+    before = run_all(graph, inputs, _by_name(graph, held))
+    values = run_all(lowered, inputs, held)
+    for old, node in zip(_ends(graph), _ends(lowered), strict=True):
+        if not equal((values[node],), (before[old],)):
+            return Divergence("(passes)", str(node.op), "compiler", values[node], before[old])
+    if states is not None:
+        program = _starting_with(program, states)
+        # The nodes are new ones, in the old order.
+        values = dict(zip(program.graph.nodes(), (values[n] for n in lowered.nodes()), strict=True))
+        lowered = program.graph
+    seen = _seen(lowered)
     tried: dict[int, np.ndarray] = {}
 
     def differs(index: int) -> bool:
         if index not in tried:
             tried[index] = _probe(program, index, target, inputs)
-        return not equal((tried[index],), (values[program.steps[index].node],))
+        node = program.steps[index].node
+        return not equal((tried[index][seen[node]],), (values[node][seen[node]],))
 
     made = {step.node: index for index, step in enumerate(program.steps)}
-    outputs = [made[n] for n in map(root, lowered.outputs) if n in made]
-    wrong = next((index for index in outputs if differs(index)), None)
+    ends = [made[n] for n in map(root, _ends(lowered)) if n in made]
+    wrong = next((index for index in ends if differs(index)), None)
     while wrong is not None:
         wrong = _halve(wrong, differs)
         step = program.steps[wrong]
@@ -93,6 +103,56 @@ def first_divergence(
             return Divergence(name, op, step.call.kernel, tried[wrong], values[step.node])
         wrong = earlier
     return None
+
+
+def _ends(graph: Graph) -> list[Node]:
+    """What a run leaves: its outputs and the next values of its states."""
+    return [*graph.outputs, *(new for _, new in graph.updates)]
+
+
+def _by_name(graph: Graph, states: States) -> dict[Node, np.ndarray]:
+    """The states' values for another form of the same graph: passes keep the pairs' order."""
+    values = {node.name: value for node, value in states.items()}
+    return {state: values[state.name] for state, _ in graph.updates}
+
+
+def _starting_with(program: Program, states: States) -> Program:
+    """The same program, kernels, order and offsets alike, whose states begin with these values."""
+    values = {node.name: value for node, value in states.items()}
+
+    def begin(node: Node) -> Node | None:
+        if node.op is not Op.STATE:
+            return None
+        return state(values[node.name], node.name, node.type.quant, node.type.dtype)
+
+    fresh = program.graph.rewrite(begin)
+    named = dict(zip(program.graph.nodes(), fresh.nodes(), strict=True))
+
+    def renew(node: Node) -> Node:
+        return named.get(node, node)
+
+    plan = program.plan
+    return replace(
+        program,
+        graph=fresh,
+        steps=tuple(replace(step, node=renew(step.node)) for step in program.steps),
+        plan=replace(plan, values={renew(node): at for node, at in plan.values.items()}),
+    )
+
+
+def _seen(graph: Graph) -> dict[Node, np.ndarray | slice]:
+    """Where the elements of each value count: of a bundle, only the bytes of its parts do."""
+    seen: dict[Node, np.ndarray | slice] = {}
+    for node, users in graph.users().items():
+        parts = [user.attrs for user in users if isinstance(user.attrs, Part)]
+        if not parts:
+            seen[node] = slice(None)
+            continue
+        mask = np.zeros(node.type.size, np.bool_)
+        for part in parts:
+            mask[part.offset : part.offset + part.type.nbytes] = True
+        seen[node] = mask
+    return seen
 
 
 def _halve(wrong: int, differs: Callable[[int], bool]) -> int:
@@ -109,14 +169,8 @@ def _halve(wrong: int, differs: Callable[[int], bool]) -> int:
 
 def _probe(program: Program, index: int, target: Target, inputs: Inputs) -> np.ndarray:
     """The value that step `index` leaves in the arena of a program that ends with it."""
-    step = program.steps[index]
-    cut = replace(
-        program,
-        graph=replace(program.graph, outputs=(step.node,)),
-        steps=program.steps[: index + 1],
-    )
     firmware = link(
-        cut,
+        program.cut(index),
         target.board,
         toolchain=target.toolchain,
         optimize=target.optimize,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from milliwatt.compiler.elf import Elf, read_elf
-from milliwatt.compiler.firmware import Firmware
+from milliwatt.compiler.firmware import Firmware, Port
 from milliwatt.emulate.counter import Counter, hooks
 from milliwatt.emulate.faults import FOUND, Fault, explain, unicorn_fault
 from milliwatt.emulate.isa import Isa
@@ -178,10 +178,7 @@ class EmulatedSession:
         self._engine.mem_write(bottom, bytes([_PAINT]) * (top - bottom))
         self._counter.clear()
         self._call("mw_firmware_run", limit_cycles)
-        outputs = tuple(
-            output_array(port, bytes(self._engine.mem_read(arena + port.offset, port.type.nbytes)))
-            for port in firmware.outputs
-        )
+        outputs = tuple(map(self._read, firmware.outputs))
         layers = self._layers() if self._count else ()
         return make_trace(
             firmware.board,
@@ -190,6 +187,19 @@ class EmulatedSession:
             stack_bytes=self._stack_bytes(),
             counted=self._count,
         )
+
+    def reset(self) -> None:
+        """Initialise the model again; see Session.reset."""
+        self._counter.clear()
+        self._call("mw_firmware_init", _START_CYCLES)
+
+    def states(self) -> tuple[np.ndarray, ...]:
+        """The states' values; see Session.states."""
+        return tuple(map(self._read, self._firmware.states))
+
+    def _read(self, port: Port) -> np.ndarray:
+        address = self._elf.labels["mw_arena"] + port.offset
+        return output_array(port, bytes(self._engine.mem_read(address, port.type.nbytes)))
 
     def _stack_bytes(self) -> int:
         """High-water mark: the lowest byte that changed or the lowest stack pointer seen."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from milliwatt.compiler.firmware import Firmware
+from milliwatt.compiler.firmware import Firmware, Port
 from milliwatt.emulate.machine import LIMIT_CYCLES, Machine, Trace, input_bytes, output_array
 from milliwatt.errors import MachineFault
 
@@ -37,15 +37,27 @@ class HostSession:
                 library = ctypes.CDLL(str(path))
                 self._run = library.mw_firmware_run
                 arena = (ctypes.c_uint8 * firmware.arena_bytes).in_dll(library, "mw_arena")
-                init = library.mw_firmware_init
+                self._init = library.mw_firmware_init
             except (OSError, AttributeError, ValueError) as error:
                 raise MachineFault(
                     f"{firmware.name}: the host library is unusable ({error})"
                 ) from None
         self._arena = memoryview(arena).cast("B")
-        status = init()
+        self.reset()
+
+    def reset(self) -> None:
+        """Initialise the model again; see Session.reset."""
+        status = self._init()
         if status:
-            raise MachineFault(f"{firmware.name}: mw_firmware_init returned {status}; 0 wanted")
+            name = self._firmware.name
+            raise MachineFault(f"{name}: mw_firmware_init returned {status}; 0 wanted")
+
+    def states(self) -> tuple[np.ndarray, ...]:
+        """The states' values; see Session.states."""
+        return tuple(map(self._read, self._firmware.states))
+
+    def _read(self, port: Port) -> np.ndarray:
+        return output_array(port, bytes(self._arena[port.offset : port.offset + port.type.nbytes]))
 
     def run(self, inputs: Sequence[np.ndarray], *, limit_cycles: int = LIMIT_CYCLES) -> Trace:
         """Run one inference; see Session.run. The cycle limit has no effect here."""
@@ -59,10 +71,7 @@ class HostSession:
             raise MachineFault(
                 f"{self._firmware.name}: mw_firmware_run returned {status}; 0 wanted"
             )
-        outputs = tuple(
-            output_array(port, bytes(self._arena[port.offset : port.offset + port.type.nbytes]))
-            for port in self._firmware.outputs
-        )
+        outputs = tuple(map(self._read, self._firmware.outputs))
         return Trace(
             board=self._firmware.board.name,
             outputs=outputs,

@@ -67,7 +67,10 @@ class Trace:
 
 
 class Session(Protocol):
-    """Firmware loaded into a machine and started; RAM keeps its contents from run to run."""
+    """Firmware loaded into a machine and started; RAM keeps its contents from run to run.
+
+    A model's states therefore go on from run to run, as they do on a board.
+    """
 
     def run(self, inputs: Sequence[np.ndarray], *, limit_cycles: int = LIMIT_CYCLES) -> Trace:
         """Run one inference.
@@ -76,6 +79,12 @@ class Session(Protocol):
         Raises: BadData for wrong inputs; MachineFault for a crash, an overflow, a status other than
         0, or more than `limit_cycles` cycles.
         """
+
+    def reset(self) -> None:
+        """Give the model's states their first values, as `mw_model_reset` does."""
+
+    def states(self) -> tuple[np.ndarray, ...]:
+        """What the model's states hold, in the order of the firmware's `states`."""
 
 
 class Machine(Protocol):

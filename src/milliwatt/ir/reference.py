@@ -64,18 +64,18 @@ def run(graph: Graph, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
 
 
 class Session:
-    """The graph run by run: states go on from where the run before left them."""
+    """The graph run by run: `states` go on from where the run before left them."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._states = first_states(graph)
+        self.states: States = first_states(graph)
 
     def reset(self) -> None:
         """Put every state back to its first value."""
-        self._states = first_states(self.graph)
+        self.states = first_states(self.graph)
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """One run on one set of inputs; returns the outputs and keeps the new states."""
-        values = run_all(self.graph, inputs, self._states)
-        self._states = {state: values[new] for state, new in self.graph.updates}
+        values = run_all(self.graph, inputs, self.states)
+        self.states = {state: values[new] for state, new in self.graph.updates}
         return tuple(values[node] for node in self.graph.outputs)

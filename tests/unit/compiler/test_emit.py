@@ -4,13 +4,12 @@ import re
 import struct
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milliwatt.compiler.emit import c_literal, emit
+from milliwatt.compiler.emit import emit
+from milliwatt.compiler.emit_text import c_literal
 from milliwatt.compiler.program import compile_graph, identifiers
-from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import (
     RELU,
     Attrs,
@@ -74,11 +73,15 @@ def test_arena_size_is_a_constant_of_the_header() -> None:
     assert program.arena_bytes >= 4 + 3
 
 
-def test_a_constant_output_is_refused_by_name() -> None:
+def test_a_constant_output_is_copied_from_flash() -> None:
     x = graph_input((4,), DType.S8, "x", IN)
-    fixed = constant(np.zeros(4, np.int8), "fixed", IN)
-    with pytest.raises(UnsupportedOp, match=r"fixed \(constant\): this output is a constant"):
-        compile_graph(Graph((x,), (fixed,)))
+    fixed = constant(np.arange(4, dtype=np.int8), "fixed", IN)
+    program = compile_graph(Graph((x,), (fixed,)))
+    assert program.steps == ()
+    assert program.weight_bytes == 4
+    text = emit(program)
+    assert "  memcpy(model->arena + 0, mw_const_fixed, 4);\n" in text["mw_model.c"]
+    assert "const int8_t mw_const_fixed[4] = {\n  0, 1, 2, 3\n};" in text["mw_weights.c"]
 
 
 def test_an_input_that_is_an_output_needs_no_code() -> None:

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milliwatt.compiler.memory import ALIGN, Block, _live_peak, _place, draw_plan, plan_memory
+from milliwatt.compiler.memory import draw_plan, plan_memory
 from milliwatt.compiler.pipeline import run_passes
+from milliwatt.compiler.placement import ALIGN, Block, live_bytes, place_blocks
 from milliwatt.ir.attrs import NO_CLAMP, Conv2d, Elementwise, Reshape
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
@@ -36,8 +37,8 @@ def test_no_two_live_blocks_share_a_byte(rows: list[tuple[int, int, int]]) -> No
         Block(str(i), size * ALIGN, first, first + length)
         for i, (size, first, length) in enumerate(rows)
     ]
-    bound = _live_peak(blocks)
-    placed = _place(blocks, bound)
+    bound, _ = live_bytes(blocks)
+    placed = tuple(place_blocks(blocks, bound))
     assert not overlapping(placed)
     height = max(b.offset + b.nbytes for b in placed)
     assert bound <= height <= sum(b.nbytes for b in blocks)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from milliwatt.compiler.memory import live_peak
+from milliwatt.compiler.memory import alive_at_peak, live_peak
+from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Conv2d, ConvAdd, Elementwise
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
+
+_TRIES = 64
+"""Fusions tried, each a plan of its own: nets need a few, hostile graphs get no more."""
 
 
 def fuse_add(graph: Graph) -> Graph:
@@ -14,38 +18,55 @@ def fuse_add(graph: Graph) -> Graph:
 
     Exact: the fused kernel does the same two roundings per element; only the hidden tensor is gone.
     """
-    best, best_peak = graph, live_peak(graph)
-    for name in [node.name for node in graph.nodes() if node.op is Op.ADD]:
-        fused = _fuse(best, name)
-        if fused is None:
-            continue
-        peak = live_peak(fused)
-        if peak < best_peak:
-            best, best_peak = fused, peak
-    return best
+    # Most graphs have nothing to fuse; then no memory is planned.
+    candidates = _candidates(graph)
+    if not candidates:
+        return graph
+    peak, tries = live_peak(graph), _TRIES
+    while candidates and tries:
+        alive = alive_at_peak(graph)
+        better = None
+        # The peak falls only where the hidden tensor is part of it.
+        for add, index in [pair for pair in candidates if pair[0].src[pair[1]] in alive][:tries]:
+            tries -= 1
+            try:
+                fused = _fuse(graph, add, index)
+                fused_peak = live_peak(fused)
+            except UnsupportedOp:
+                continue  # the fused kernel does not run every convolution
+            if fused_peak < peak:
+                better, peak = fused, fused_peak
+                break
+        if better is None:
+            break
+        graph, candidates = better, _candidates(better)
+    return graph
 
 
-def _fuse(graph: Graph, name: str) -> Graph | None:
-    """The graph with the add called `name` fused, or None where it cannot be."""
+def _candidates(graph: Graph) -> list[tuple[Node, int]]:
+    """Adds that can be fused, each with the position of the convolution among its operands."""
     users = graph.users()
-    add = next(n for n in users if n.name == name)
-    for index in (0, 1):
-        conv, skip = add.src[index], add.src[1 - index]
-        alone = len(users[conv]) == 1 and conv not in graph.outputs
-        if not (conv.op is Op.CONV2D and alone and _fits(add, conv, skip)):
+    kept = {*graph.outputs, *(new for _, new in graph.updates)}
+    found = []
+    for add in users:
+        if add.op is not Op.ADD:
             continue
-        assert isinstance(conv.attrs, Conv2d) and isinstance(add.attrs, Elementwise)
-        attrs = ConvAdd(conv.attrs, add.attrs)
+        for index in (0, 1):
+            conv, skip = add.src[index], add.src[1 - index]
+            alone = len(users[conv]) == 1 and conv not in kept
+            if conv.op is Op.CONV2D and alone and _fits(add, conv, skip):
+                found.append((add, index))
+                break
+    return found
 
-        def rule(node: Node, index: int = index, attrs: ConvAdd = attrs) -> Node | None:
-            if node.name != name:
-                return None
-            return Node(
-                Op.CONV2D_ADD, (*node.src[index].src, node.src[1 - index]), attrs, node.name
-            )
 
-        return graph.rewrite(rule)
-    return None
+def _fuse(graph: Graph, add: Node, index: int) -> Graph:
+    """The graph with `add` fused into its operand number `index`."""
+    conv = add.src[index]
+    assert isinstance(conv.attrs, Conv2d) and isinstance(add.attrs, Elementwise)
+    attrs = ConvAdd(conv.attrs, add.attrs)
+    fused = Node(Op.CONV2D_ADD, (*conv.src, add.src[1 - index]), attrs, add.name)
+    return graph.rewrite(lambda node: fused if node is add else None)
 
 
 def _fits(add: Node, conv: Node, skip: Node) -> bool:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
+
+if TYPE_CHECKING:
+    from milliwatt.compiler.program import Program
 
 # A member of a parameter struct: "conv.in_h" is member in_h of member conv. Arrays become static
 # const arrays that the member points to.
@@ -35,7 +39,8 @@ class Call:
     fields: members of `params_type` in struct order. workspace_bytes: scratch, aligned for a
     pointer, 0 for none. operands: indices of node.src passed as pointers. inplace: indices among
     those of them that are not constants whose buffer the result may take over. variadic: the
-    operands go as one array of pointers. files: the .c files to compile.
+    operands go as one array of pointers. files: the .c files to compile. inner: the programs of
+    the graphs that an `if` or `while` holds, by field; their call is generated, there is no kernel.
     """
 
     kernel: str
@@ -46,6 +51,7 @@ class Call:
     files: tuple[str, ...]
     variadic: bool
     operands: tuple[int, ...]
+    inner: tuple[tuple[str, Program], ...] = ()
 
 
 def always(node: Node) -> bool:
