@@ -86,8 +86,8 @@ class _FlexBuffer:
     def _follow(self, at: int, width: int) -> int:
         """The offset that the (backward) offset stored at `at` points to."""
         step = int(self._number(at, width, _UINT))
-        if not 0 < step <= at:
-            raise ImportFailed(f"offset {at}: an offset of {step} back; 1 to {at} wanted")
+        if not 0 <= step <= at:
+            raise ImportFailed(f"offset {at}: an offset of {step} back; 0 to {at} wanted")
         return at - step
 
     def _value(self, at: int, width: int, packed: int, depth: int) -> Custom:

@@ -16,25 +16,39 @@ import numpy as np
 from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.flatbuffer import FlatBuffer, Table
 from milliwatt.formats.tflite_names import OPERATORS, TENSOR_TYPES, WRITTEN_BY
+from milliwatt.formats.tflite_sparse import densify
 from milliwatt.ir.types import DType, Quant, Type
 
 MAX_RANK = 8
 MAX_TENSOR_BYTES = 2**31 - 1
+GROWTH = 16
+"""What sparse and 4-bit tensors may unpack to, in sizes of the file (and 1 MB more)."""
 
 _DTYPES = {
     "FLOAT32": DType.F32,
+    "FLOAT16": DType.F16,
     "INT64": DType.S64,
     "INT32": DType.S32,
     "INT16": DType.S16,
     "INT8": DType.S8,
+    "INT4": DType.S4,
+    "UINT64": DType.U64,
+    "UINT32": DType.U32,
+    "UINT8": DType.U8,
     "BOOL": DType.BOOL,
     "RESOURCE": DType.S32,
 }
 _ADVICE = {
-    "UINT8": "convert the model again with int8 inputs, outputs and weights",
-    "FLOAT16": "convert the model again without float16 weights",
-    "INT4": "convert the model again with int8 weights",
+    "STRING": "text is turned into numbers before the model",
+    "FLOAT64": "convert the model again in float32",
+    "BFLOAT16": "convert the model again in float32",
+    "COMPLEX64": "real and imaginary part as two float32 tensors",
+    "COMPLEX128": "real and imaginary part as two float32 tensors",
+    "UINT16": "convert the model again with int16 or int32",
 }
+_NEVER_QUANTIZED = (DType.F32, DType.F16, DType.BOOL)
+# Where these say scale 0 or NaN they are indices and counts, which TFLite never scales.
+_COUNTS = (DType.S32, DType.S64, DType.U32, DType.U64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +122,16 @@ class ModelFile:
         if not self.subgraphs:
             raise ImportFailed("the file has no subgraph; it holds no network")
         self._buffers = self._model.length(4)
+        self._growth = (1 << 20) + GROWTH * len(data)
+
+    def grow(self, nbytes: int, where: str) -> None:
+        """Count `nbytes` that the tensor `where` takes in memory beyond the file's own bytes."""
+        self._growth -= nbytes
+        if self._growth < 0:
+            raise ImportFailed(
+                f"{where} and the packed tensors before it unpack to more than {GROWTH} times "
+                "the file; it is damaged or hostile"
+            )
 
     def raw(self, number: int, where: str) -> tuple[int, np.ndarray]:
         """(offset in the file, contents as u8 [bytes]) of buffer `number`, for the tensor `where`.
@@ -189,10 +213,6 @@ class Subgraph:
         name = table.string(3)
         where = describe(index, name)
         dtype = _dtype(table, where)
-        if table.table(6) is not None:
-            raise UnsupportedOp(
-                f"{where} is stored sparse; convert the model again with dense weights"
-            )
         shape = _shape(table, 0, where)
         # A file made without a fixed batch says -1; one inference at a time is what firmware runs.
         shape = tuple(1 if axis == 0 and size == -1 else size for axis, size in enumerate(shape))
@@ -200,37 +220,58 @@ class Subgraph:
             raise ImportFailed(
                 f"{where} has shape {list(shape)}; export the model with fixed sizes"
             )
-        nbytes = math.prod(shape) * dtype.itemsize
+        nbytes = Type(shape, dtype).nbytes
         if nbytes > MAX_TENSOR_BYTES:
             raise ImportFailed(
                 f"{where} has shape {list(shape)}, {nbytes} bytes; {MAX_TENSOR_BYTES} bytes at most"
             )
-        quantization = None if dtype in (DType.F32, DType.BOOL) else table.table(4)
+        quantization = None if dtype in _NEVER_QUANTIZED else table.table(4)
         quant = None if quantization is None else _quant(quantization, shape, dtype, where)
         signature = _shape(table, 7, where)
         is_variable = table.integer(5, "B") != 0
         is_handle = TENSOR_TYPES[table.integer(1, "B")] == "RESOURCE"
-        data = None if is_handle else self._data(table.integer(2, "I"), shape, dtype, where)
+        data = None if is_handle else self._data(table, shape, dtype, where)
         return Tensor(index, name, shape, signature, dtype, quant, data, is_variable, is_handle)
 
     def _data(
-        self, number: int, shape: tuple[int, ...], dtype: DType, where: str
+        self, table: Table, shape: tuple[int, ...], dtype: DType, where: str
     ) -> np.ndarray | None:
-        """The contents of buffer `number` as the tensor sees them, None where it holds nothing."""
+        """The contents of the tensor's buffer as it sees them, None where that holds nothing."""
+        number, sparsity = table.integer(2, "I"), table.table(6)
         at, raw = self._file.raw(number, where)
-        wanted = math.prod(shape) * dtype.itemsize
+        wanted = Type(shape, dtype).nbytes
         if raw.size == 0 and wanted:
             return None
+        if sparsity is not None:
+            self._file.grow(math.prod(shape) * dtype.itemsize, where)
+            if raw.size % dtype.itemsize or dtype is DType.S4:
+                raise UnsupportedOp(
+                    f"{where} is {raw.size} bytes of sparse {dtype}; s8, s16 or f32 wanted"
+                )
+            stored = raw.view(dtype.numpy.newbyteorder("<")).astype(dtype.numpy)
+            return densify(sparsity, stored, shape, where)
         if raw.size != wanted:
             raise ImportFailed(
                 f"{where} is {dtype}{list(shape)}, {wanted} bytes; "
                 f"buffer {number} at offset {at} holds {raw.size}"
             )
+        if dtype is DType.S4:
+            self._file.grow(2 * wanted, where)
+            return _nibbles(raw, shape)
         little = raw.view(dtype.numpy.newbyteorder("<")).reshape(shape)
         # No copy of what lies in the file as this machine wants it.
         values: np.ndarray = np.require(little, dtype.numpy, ["C", "A"])
         values.setflags(write=False)
         return values
+
+
+def _nibbles(raw: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """s4 elements, two to a byte, the low nibble first, as int8 from -8 to 7."""
+    pairs = np.stack([raw & 15, raw >> 4], axis=-1).astype(np.int8)
+    values: np.ndarray = ((pairs ^ 8) - 8).reshape(-1)[: math.prod(shape)].reshape(shape)
+    values = np.ascontiguousarray(values)
+    values.setflags(write=False)
+    return values
 
 
 def _indices(table: Table, field: int) -> tuple[int, ...]:
@@ -258,7 +299,7 @@ def _dtype(table: Table, where: str) -> DType:
     name = TENSOR_TYPES[number]
     if name not in _DTYPES:
         advice = _ADVICE.get(name, "export the model in float32 or int8")
-        raise UnsupportedOp(f"{where} is {name}; {', '.join(_DTYPES)} are supported, {advice}")
+        raise UnsupportedOp(f"{where} is {name}, which milliwatt does not have; {advice}")
     return _DTYPES[name]
 
 
@@ -291,6 +332,8 @@ def _quant(table: Table, shape: tuple[int, ...], dtype: DType, where: str) -> Qu
     zeros = [int(z) for z in table.array(3, "<i8")] or [0]
     if len(zeros) != count:
         zeros = zeros * count
+    if dtype in _COUNTS and not all(math.isfinite(s) and s > 0 for s in scales):
+        return None
     for scale in scales:
         if not (math.isfinite(scale) and scale > 0):
             raise ImportFailed(f"{where} has scale {scale}; a finite number above 0 wanted")

@@ -55,7 +55,7 @@ BROKEN: list[tuple[bytes, str]] = [
     (b"\1", "1 bytes"),
     (b"\5\4\1", "root is int; a map wanted"),
     (b"\5\4\3", "offset 2: a root of 3 bytes"),
-    (b"\0\x24\1", "offset 0: an offset of 0 back"),
+    (b"\0\x24\1", "offset -1: 1 bytes of a number wanted"),
     (b"\1\x24\1", "offset 0: an offset of 1 back"),
     (bytes(flexbuffers.Dumps({"x": float("nan")})), "a finite one wanted"),
     (bytes(flexbuffers.Dumps({"x": [[[[[1]]]]]})), "more than 4 deep"),

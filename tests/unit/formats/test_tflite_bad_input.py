@@ -142,16 +142,12 @@ NOT_SUPPORTED: dict[str, tuple[Edit, str]] = {
         r"soft \(custom 'SOFTMAX'\) on s8: not supported",
     ),
     "operator of the future": (unknown_number, r"soft \(builtin operator 4000\)"),
-    "legacy uint8": (setting("x.type", 3), "'x' is UINT8; .* convert the model again with int8"),
-    "float16": (setting("x.type", 1), "'x' is FLOAT16; .* convert"),
     "string": (setting("x.type", 5), "'x' is STRING"),
-    "sparse weights": (sparse, "dense.weight' is stored sparse"),
     "custom quantization": (custom_quantization, "'x' has custom quantization"),
     "fused tanh": (
         option("conv", "fusedActivationFunction", 4),
         r"conv \(CONV_2D\): fused .* TANH",
     ),
-    "shape at run time": (input_of("flat", 1, 0), r"flat \(RESHAPE\): operand 1 \(x\) is computed"),
     "shuffled weights": (option("dense", "weightsFormat", 1), r"dense .*shuffled"),
 }
 

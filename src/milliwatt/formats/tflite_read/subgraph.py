@@ -11,6 +11,15 @@ from milliwatt.formats.tflite_read.memory import Role, SubgraphMemory, held_cons
 from milliwatt.formats.tflite_read.names import Names
 from milliwatt.formats.tflite_read.refusals import unknown_operator
 from milliwatt.formats.tflite_read.site import Branch, Handle, Result, Site, Value
+from milliwatt.formats.tflite_read.unsigned import (
+    COMPUTES,
+    MOVES,
+    RAW,
+    is_unsigned,
+    signed_node,
+    signed_tensor,
+    unsigned_node,
+)
 from milliwatt.formats.tflite_read.variables import Variables
 from milliwatt.formats.tflite_schema import ModelFile, Operator, Subgraph, Tensor
 from milliwatt.ir.attrs.control import MAX_DEPTH
@@ -102,6 +111,7 @@ class SubgraphReader:
     def __init__(self, loading: Loading, subgraph: Subgraph, role: Role, handles: Handles) -> None:
         self._subgraph = subgraph
         self._made: dict[int, Node] = {}
+        self._signed: dict[int, Node] = {}
         self._handles: dict[int, Handle] = {}
         outs = [
             subgraph.tensor(op.outputs[0]).name
@@ -116,7 +126,7 @@ class SubgraphReader:
         for operator in subgraph.operators:
             self._read(operator)
         self._results = tuple(
-            self._handles.get(index) or self._node(index, "output of the model")
+            self._handles.get(index) or self._node(index, "output of the model", None)
             for index in subgraph.outputs
         )
 
@@ -201,11 +211,14 @@ class SubgraphReader:
         name = self._names.of_tensor(tensor.name, "input")
         return graph_input(tensor.shape, tensor.dtype, name, tensor.quant)
 
-    def _node(self, index: int, user: str, name: str | None = None) -> Node:
+    def _node(self, index: int, user: str, name: str | None) -> Node:
         """The node of tensor `index`; a stored tensor becomes a constant called `name`."""
         if index in self._made:
             return self._made[index]
         tensor = self._subgraph.tensor(index)
+        if index in self._signed and tensor.data is None:
+            self._made[index] = unsigned_node(self._signed[index], tensor.type)
+            return self._made[index]
         if tensor.is_variable:
             if tensor.data is not None and tensor.data.size:
                 raise ImportFailed(
@@ -218,26 +231,57 @@ class SubgraphReader:
             )
         if tensor.data is None:
             raise ImportFailed(f"{tensor}, {user}, is made by no operator and has no stored data")
+        self._made[index] = self._constant(tensor, name)
+        return self._made[index]
+
+    def _constant(self, tensor: Tensor, name: str | None) -> Node:
+        """The constant of a tensor with data, called `name`; the file's own bytes, not a copy."""
+        assert tensor.data is not None
         called = (
             self._names.give(name)
             if name and not self._names.exact
             else self._names.of_tensor(tensor.name, name or "constant")
         )
-        # The file's own bytes: nothing is copied.
-        self._made[index] = held_constant(tensor.data, tensor.type, called)
-        return self._made[index]
+        return held_constant(tensor.data, tensor.type, called)
 
-    def _operands(self, operator: Operator, name: str) -> tuple[Node | None, ...]:
+    def _signed_node(self, index: int, user: str, name: str | None) -> Node:
+        """`_node` of a quantized u8 tensor as s8."""
+        if index not in self._signed:
+            tensor = self._subgraph.tensor(index)
+            if tensor.data is not None and index not in self._made:
+                self._signed[index] = self._constant(signed_tensor(tensor), name)
+            else:
+                self._signed[index] = signed_node(self._node(index, user, name))
+        return self._signed[index]
+
+    def _operands(self, operator: Operator, name: str, signed: bool) -> tuple[Node | None, ...]:
+        """The operator's operands; `signed` says that quantized u8 ones are wanted as s8."""
         roles = _ROLES.get(operator.kind, ())
         self.memory.new_operator()
-        return tuple(
-            None
-            if index == -1 or index in self._handles
-            else self._node(
-                index, f"operand of {name}", f"{name}.{roles[at]}" if at < len(roles) else None
+        nodes: list[Node | None] = []
+        for at, index in enumerate(operator.inputs):
+            if index == -1 or index in self._handles:
+                nodes.append(None)
+                continue
+            called = f"{name}.{roles[at]}" if at < len(roles) else None
+            as_signed = signed and is_unsigned(self._subgraph.tensor(index))
+            find = self._signed_node if as_signed else self._node
+            nodes.append(find(index, f"operand of {name}", called))
+        return tuple(nodes)
+
+    def _wants_signed(self, operator: Operator, outs: tuple[Tensor, ...], name: str) -> bool:
+        """True where the quantized u8 values of an operator are read as s8."""
+        ins = (self._subgraph.tensor(index) for index in operator.inputs if index != -1)
+        if operator.kind in RAW or not any(map(is_unsigned, (*ins, *outs))):
+            return False
+        if operator.kind in MOVES:
+            return any(index in self._signed for index in operator.inputs)
+        if operator.kind not in COMPUTES:
+            raise UnsupportedOp(
+                f"{name} ({operator.kind}): on uint8 it computes other results than on int8; "
+                "convert the model again with int8 inputs and outputs"
             )
-            for at, index in enumerate(operator.inputs)
-        )
+        return True
 
     # --- operators ------------------------------------------------------------------------------
 
@@ -249,7 +293,9 @@ class SubgraphReader:
         outs = tuple(self._subgraph.tensor(index) for index in operator.outputs)
         names = self._result_names(kind, outs)
         for out in outs:
-            if out.index in self._made or out.index in self._handles or out.data is not None:
+            if out.data is not None or any(
+                out.index in made for made in (self._made, self._signed, self._handles)
+            ):
                 raise ImportFailed(
                     f"{names[0]} ({kind}): {out} already has a value; each is made once"
                 )
@@ -258,7 +304,10 @@ class SubgraphReader:
                 f"{names[0]} ({kind}): options of type {operator.options_type}; "
                 f"{options_type} wanted"
             )
-        operands = self._operands(operator, names[0])
+        signed = self._wants_signed(operator, outs, names[0])
+        operands = self._operands(operator, names[0], signed)
+        if signed:
+            outs = tuple(map(signed_tensor, outs))
         options = operator.options if options_type else None
         handles = tuple(self._handles.get(index) for index in operator.inputs)
         site = Site(
@@ -269,7 +318,7 @@ class SubgraphReader:
         if len(results) != len(outs):
             site.fail(f"{len(outs)} results; {len(results)} wanted")
         for result, out in zip(results, outs, strict=True):
-            self._keep(site, result, out)
+            self._keep(site, result, out, signed)
             self._waiting.discard(out.index)
 
     def _result_names(self, kind: str, outs: tuple[Tensor, ...]) -> tuple[str, ...]:
@@ -280,7 +329,7 @@ class SubgraphReader:
         more = (self._names.of_tensor(r, f"{first}.{at}") for at, r in enumerate(raw[1:], 1))
         return (first, *more)
 
-    def _keep(self, site: Site, result: Result, out: Tensor) -> None:
+    def _keep(self, site: Site, result: Result, out: Tensor, signed: bool) -> None:
         """Let `result` be tensor `out` for the operators that follow."""
         if isinstance(result, Handle):
             if not out.is_handle:
@@ -288,8 +337,14 @@ class SubgraphReader:
             self._handles[out.index] = result
             return
         _agree(site, result, out)
+        declared = self._subgraph.tensor(out.index)
+        if signed and is_unsigned(declared):
+            if not out.is_variable:
+                self._signed[out.index] = result
+                return
+            result = unsigned_node(result, declared.type)
         if out.is_variable:
-            self.memory.holds((self._subgraph.index, out.index), out.name, out.type)
+            self.memory.holds((self._subgraph.index, out.index), out.name, result.type)
             self.memory.change((self._subgraph.index, out.index), result)
         else:
             self._made[out.index] = result
