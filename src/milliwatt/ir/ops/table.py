@@ -118,6 +118,7 @@ class Op(enum.Enum):
     SPECTRAL_SUBTRACTION = "spectral_subtraction"
     PCAN = "pcan"
     FILTER_BANK_LOG = "filter_bank_log"
+    OVERLAP_ADD = "overlap_add"
     # several results, control flow
     PART = "part"
     IF = "if"
