@@ -46,7 +46,7 @@ def lower_clamp(node: Node) -> Lowered:
 def lower_clamp_rescaled(node: Node) -> Lowered:
     """clamp of s16 that changes the scale: a requantize with other bounds."""
     assert isinstance(node.attrs, ClampAttrs)
-    multiplier, shift = clamp_multiplier(node.type, node.src[0].type)
+    multiplier, shift = clamp_multiplier(node.attrs, node.type, node.src[0].type)
     return Lowered(
         (
             ("size", node.type.size),

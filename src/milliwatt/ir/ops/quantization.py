@@ -33,7 +33,8 @@ def _infer_quantize(attrs: Quantize, ins: Types) -> Type:
 
 def quantize_array(values: np.ndarray, out: Type) -> np.ndarray:
     """round(value / scale) + zero_point, halves away from zero, saturated; NaN gives zero_point."""
-    scaled = values.astype(np.float32) / np.float32(out.scale)
+    with np.errstate(over="ignore"):
+        scaled = values.astype(np.float32) / np.float32(out.scale)
     low, high = out.dtype.limits
     # Clip before rounding: float32 infinities and NaN have no integer.
     bounded = np.nan_to_num(scaled.astype(np.float64), nan=0.0, posinf=1e9, neginf=-1e9)
