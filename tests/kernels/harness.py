@@ -159,7 +159,8 @@ def compare(got: np.ndarray, wanted: np.ndarray, where: str) -> None:
     assert wanted.dtype == got.dtype
     if wanted.dtype == np.float32:
         scale = np.abs(wanted[np.isfinite(wanted)]).max(initial=1e-30)
-        close = np.isclose(got, wanted, rtol=F32_TOLERANCE, atol=F32_TOLERANCE * scale)
+        tolerance = {"rtol": F32_TOLERANCE, "atol": F32_TOLERANCE * scale}
+        close = np.isclose(got, wanted, **tolerance, equal_nan=True)
         assert close.all(), f"{where}: {(~close).sum()} of {close.size} values differ"
         return
     differ = np.flatnonzero(got.reshape(-1) != wanted.reshape(-1))

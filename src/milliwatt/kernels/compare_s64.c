@@ -1,0 +1,18 @@
+/* comparisons with broadcasting, s64.
+ *
+ * out = 1 where a and b stand in the order asked for, else 0: `accept` has the bits of the orders,
+ * counted as mw_order_* does
+ *
+ * Layouts: row-major, shapes broadcast as in NumPy (collapsed to MW_BROADCAST when packing).
+ * Ranges: all. Workspace: none. Source: TensorFlow Lite, EQUAL, NOT_EQUAL, LESS, LESS_EQUAL,
+ * GREATER and GREATER_EQUAL.
+ */
+#include "mw.h"
+#include "mw_pairs.h"
+
+void mw_compare_s64(uint8_t *out, const int64_t *a, const int64_t *b, const mw_order_params *params,
+                    void *workspace) {
+  uint32_t accept = (uint32_t)params->accept;
+  (void)workspace;
+  MW_PAIRS(int64_t, int64_t, (uint8_t)(accept >> mw_order_s64(*x, *y) & 1));
+}
