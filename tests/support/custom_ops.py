@@ -34,8 +34,12 @@ def custom_model(
     outputs: Sequence[Kind],
     options: dict[str, int | bool],
     constants: Sequence[np.ndarray] = (),
+    variables: bool = False,
 ) -> bytes:
-    """A file of one custom operator `name`: inputs, then constants, to `outputs`, all returned."""
+    """A file of one custom operator `name`: inputs, then constants, to `outputs`, all returned.
+
+    `variables`: the outputs are variable tensors.
+    """
     schema: Any = pytest.importorskip("ai_edge_litert.schema_py_generated")
     model = schema.ModelT()
     model.version = 3
@@ -62,6 +66,8 @@ def custom_model(
     graph.inputs = [tensor(f"x{i}", *kind, None) for i, kind in enumerate(inputs)]
     stored = [tensor(f"c{i}", a.shape, str(a.dtype), a) for i, a in enumerate(constants)]
     graph.outputs = [tensor(f"y{i}", *kind, None) for i, kind in enumerate(outputs)]
+    for number in graph.outputs:
+        graph.tensors[number].isVariable = variables
     operator = schema.OperatorT()
     operator.opcodeIndex = 0
     operator.inputs, operator.outputs = [*graph.inputs, *stored], graph.outputs
