@@ -153,13 +153,20 @@ def test_no_row_names_what_would_do() -> None:
         bind(flat)
 
 
-def test_computed_weights() -> None:
-    """A weight that is no constant cannot be packed."""
-    weight = graph_input((3, 8), DType.S8, "w", Quant.per_tensor(0.1))
+def test_computed_parameters() -> None:
+    """Weights may be computed at run time, biases and weights of 4 bits may not."""
     x = graph_input((1, 8), DType.S8, "x", Quant.per_tensor(0.1))
     attrs = FullyConnected(quant=Quant.per_tensor(0.1))
-    with pytest.raises(UnsupportedOp, match=r"fc \(fully_connected\): weight is computed by w"):
-        bind(Node(Op.FULLY_CONNECTED, (x, weight), attrs, "fc"))
+
+    def dense(dtype: DType, *bias: Node) -> Node:
+        weight = graph_input((3, 8), dtype, "w", Quant.per_tensor(0.1))
+        return Node(Op.FULLY_CONNECTED, (x, weight, *bias), attrs, "fc")
+
+    assert bind(dense(DType.S8)).kernel == "mw_conv2d_runtime_s8"
+    with pytest.raises(UnsupportedOp, match=r"fc \(fully_connected\): bias is computed by b; a"):
+        bind(dense(DType.S8, graph_input((3,), DType.S32, "b")))
+    with pytest.raises(UnsupportedOp, match=r"fc .*: weight s4\[3,8\] is computed by w; s8 or a"):
+        bind(dense(DType.S4))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from milliwatt.ir.attrs import (
     Unary,
 )
 from milliwatt.ir.attrs.control import Part
+from milliwatt.ir.fold import WEIGHT_AXIS
 from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
@@ -302,6 +303,20 @@ def random_graph(seed: int, dtype: DType, steps: int = 8) -> Graph:
     for index in b.rng.choice(len(_STEPS), steps, p=weights / weights.sum()):
         _STEPS[index][0](b)
     return b.graph(f"random_{dtype}_{seed}")
+
+
+def with_f16_weights(graph: Graph) -> Graph:
+    """The graph of floats with the weights of its products stored in f16, a DEQUANTIZE behind."""
+
+    def rule(node: Node) -> Node | None:
+        if node.op not in WEIGHT_AXIS or not node.src[1].is_constant:
+            return None
+        x, weight, *bias = node.src
+        half = constant(weight.value.astype(np.float16), f"{node.name}.f16")
+        real = Node(Op.DEQUANTIZE, (half,), Attrs(), f"{node.name}.f32")
+        return Node(node.op, (x, real, *bias), node.attrs, node.name)
+
+    return graph.rewrite(rule)
 
 
 def _with_states(b: Builder) -> list[Node]:

@@ -110,7 +110,7 @@ def product_weights(
         weight = constant(rng.standard_normal(shape).astype(np.float32), "y.weight")
         bias = constant(rng.standard_normal(channels).astype(np.float32), "y.bias")
         return [weight, bias] if rng.random() < 0.8 else [weight], None
-    per_axis = rng.random() < 0.7
+    per_axis = rng.random() < 0.7 and channels > 1  # of one channel, files say per tensor
     scales = 2.0 ** rng.uniform(-9, -3, channels if per_axis else 1)
     quant = Quant.per_axis(scales, axis) if per_axis else Quant.per_tensor(scales[0])
     low, high = (dtype or DType.S8).limits
