@@ -68,7 +68,7 @@ def _range(site: Site) -> Node:
         site.unsupported(f"{max(count, 0)} numbers; 1 to {_MOST_RANGE} wanted")
     each = np.full(count, delta, dtype.numpy)
     each[0] = start
-    return constant(np.add.accumulate(each), site.name)
+    return constant(np.add.accumulate(each, dtype=each.dtype), site.name)
 
 
 def _broadcast_args(site: Site) -> Node:
