@@ -20,7 +20,7 @@ from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.compress.quantize import quantize as quantize_graph
 from milliwatt.compress.report import layer_report
 from milliwatt.debug.compare import Divergence, Target, first_divergence
-from milliwatt.debug.files import read_graph, write_folder, write_graph
+from milliwatt.debug.files import GRAPH_SUFFIXES, read_graph, write_folder, write_graph
 from milliwatt.debug.inputs import as_inputs, random_inputs, samples
 from milliwatt.debug.report import Report, check_period, equal, make_report, reference_outputs
 from milliwatt.emulate.boards import board, boards
@@ -121,13 +121,15 @@ def load(
 
 @_wants_graph
 def save(graph: Graph, path: str | os.PathLike[str]) -> None:
-    """Write a graph as a .mwg file, text that `load` and `mw` read; its folder is made.
+    """Write a graph as a .mwg file, text that `load` and `mw` read, or as a .tflite file for them
+    and for other tools; its folder is made.
 
     The file appears whole or not at all, over an older one if there is one. Raises: BadData for
-    another suffix; MilliwattError naming the file where it cannot be written.
+    another suffix; InvalidGraph naming the node that TFLite cannot say; MilliwattError naming the
+    file where it cannot be written.
     """
-    if Path(path).suffix.lower() != ".mwg":
-        raise BadData(f"{path}: a name that ends in .mwg wanted")
+    if Path(path).suffix.lower() not in GRAPH_SUFFIXES:
+        raise BadData(f"{path}: a name that ends in .mwg or .tflite wanted")
     write_graph(graph, Path(path))
 
 

@@ -28,6 +28,7 @@ from milliwatt.cli_options import (
     ToolchainName,
     check_calibration,
     check_drop,
+    check_suffix,
     refuse_foreign_options,
 )
 
@@ -113,7 +114,9 @@ def inspect(
 def quantize(
     model: ModelFile,
     data: Annotated[Path, typer.Option("--data", help="Samples: .npy [N, ...], or .npz by input.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .mwg file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The .mwg or .tflite file to write.")
+    ],
     calibration: Annotated[
         str,
         typer.Option(
@@ -139,10 +142,7 @@ def quantize(
     from milliwatt.debug.files import check_file
     from milliwatt.debug.model import quantization_view
 
-    if output.suffix != ".mwg":
-        raise typer.BadParameter(
-            f"{output}: a name that ends in .mwg wanted", param_hint="--output"
-        )
+    check_suffix(output, "--output")
     check_file(output)  # told before anything slow
     graph = api.load(model)
     samples = read_arrays(data, graph)
@@ -162,6 +162,22 @@ def quantize(
     else:
         show(*quantization_view(report, rows))
         note(f"wrote {output}")
+
+
+@app.command()
+def convert(
+    model: ModelFile,
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A .tflite or .mwg file.")],
+) -> None:
+    """Write a model as a .tflite file for other tools, or as a .mwg file, the graph as text."""
+    from milliwatt import api
+    from milliwatt.cli_show import note
+    from milliwatt.debug.files import check_file
+
+    check_suffix(output, "OUTPUT")
+    check_file(output)
+    api.save(api.load(model), output)
+    note(f"wrote {output}")
 
 
 @app.command()

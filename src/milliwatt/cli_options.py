@@ -48,6 +48,16 @@ def check_board(value: str | None) -> str | None:
     return value
 
 
+def check_suffix(path: Path, option: str) -> None:
+    """Refuse a file that no graph can be written as: wrong usage."""
+    from milliwatt.debug.files import GRAPH_SUFFIXES
+
+    if path.suffix.lower() not in GRAPH_SUFFIXES:
+        raise typer.BadParameter(
+            f"{path}: a name that ends in {' or '.join(GRAPH_SUFFIXES)} wanted", param_hint=option
+        )
+
+
 def check_calibration(value: str) -> str:
     """Refuse what is no calibration method: wrong usage."""
     from milliwatt.compress.calibrate import Method
@@ -113,7 +123,7 @@ InputFile = Annotated[
     typer.Option(
         "--input",
         "-i",
-        help="A .npy file (one input or a stack of them) or a .npz with one array an input.",
+        help="A .npy file (one input, or a stack of inputs or frames), or a .npz by input.",
         show_default="random, fixed seed",
     ),
 ]

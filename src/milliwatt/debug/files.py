@@ -1,4 +1,4 @@
-"""Files milliwatt writes: graphs as text, folders of firmware; each whole or not at all."""
+"""Files milliwatt writes: graphs, folders of firmware; each whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from milliwatt.ir.text import parse_graph, print_graph
 from milliwatt.ir.verify import verify
 
 SUMS = "SHA256SUMS"
+GRAPH_SUFFIXES = (".mwg", ".tflite")
+"""Kinds of files that `write_graph` writes."""
 # What attributes of a wrong type or size end in, whatever operator reads them.
 _DAMAGED = (
     ArithmeticError,
@@ -50,11 +52,20 @@ def read_graph(path: Path) -> Graph:
 
 
 def write_graph(graph: Graph, path: Path) -> None:
-    """Write `graph` as text that `read_graph` takes, in a folder made for it; MilliwattError
-    where that fails."""
+    """Write `graph` as its suffix says, text that `read_graph` takes or TFLite's format, in a
+    folder made for it.
+
+    Raises: MilliwattError where that fails; InvalidGraph where TFLite cannot say the graph.
+    """
+    if path.suffix.lower() == ".tflite":
+        from milliwatt.formats.tflite_writer import write_tflite
+
+        data = write_tflite(graph)
+    else:
+        data = print_graph(graph).encode()
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, print_graph(graph).encode())
+    write_file(path, data)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -39,12 +39,22 @@ def test_version(run: Run) -> None:
 
 
 def test_help_names_every_command(run: Run) -> None:
-    """Help lists the seven commands and says how to complete with Tab."""
+    """Help lists the commands and says how to complete with Tab."""
     done = run("--help")
     assert done.code == 0
-    for name in ("boards", "build", "demo", "inspect", "profile", "quantize", "run"):
+    for name in ("boards", "build", "convert", "demo", "inspect", "profile", "quantize", "run"):
         assert f"│ {name} " in done.out
     assert "mw --install-completion" in done.out
+
+
+def test_convert(run: Run, files: Files, tmp_path: Path) -> None:
+    """A graph goes to .tflite and back as it was; the file is told on stderr."""
+    there, back = tmp_path / "new" / "small.tflite", tmp_path / "small.mwg"
+    assert run("convert", files.model, there).err == f"mw: wrote {there}\n"
+    assert there.read_bytes()[4:8] == b"TFL3"
+    assert run("convert", there, back).code == 0
+    assert back.read_text() == files.model.read_text()
+    assert run("convert", files.model, tmp_path / "small.onnx").code == 2
 
 
 def test_boards(run: Run) -> None:

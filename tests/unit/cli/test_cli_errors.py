@@ -116,7 +116,10 @@ USAGE = {
     "optimize": (["run", "m.tflite", "--optimize", "size"], "'speed', 'flash'"),
     "period": (["run", "m.tflite", "--period-ms", "-1"], "a time above 0 wanted"),
     "period nan": (["run", "m.tflite", "--period-ms", "nan"], "a time above 0 wanted"),
-    "output suffix": (["quantize", "m.mwg", "--data", "x.npy", "-o", "m.txt"], "ends in .mwg"),
+    "output suffix": (
+        ["quantize", "m.mwg", "--data", "x.npy", "-o", "m.txt"],
+        "ends in .mwg or .tflite wanted",
+    ),
     "demo": (["demo", "cats"], "cats"),
     "digits with a count": (["demo", "--count", "3"], "the digits demo has no such option"),
     "digits with a model": (["demo", "--model", "m.mwg"], "the digits demo has no such option"),

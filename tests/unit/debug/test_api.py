@@ -69,7 +69,7 @@ def test_save_and_load(tmp_path: Path) -> None:
     mw.save(small_cnn(), path)
     assert print_graph(mw.load(path)) == print_graph(small_cnn())
     assert list(path.parent.iterdir()) == [path]
-    with pytest.raises(mw.BadData, match=r"m\.txt: a name that ends in \.mwg wanted"):
+    with pytest.raises(mw.BadData, match=r"m\.txt: a name that ends in \.mwg or \.tflite wanted"):
         mw.save(small_cnn(), tmp_path / "m.txt")
     with pytest.raises(mw.MilliwattError, match="cannot be written"):
         mw.save(small_cnn(), path / "m.mwg")

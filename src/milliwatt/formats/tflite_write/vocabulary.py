@@ -1,7 +1,7 @@
 """A graph in TFLite's operators: what only milliwatt has is said in several of them, exactly.
 
 Padding that is neither SAME nor VALID becomes a PAD before the window, a bias that passes folded
-is unfolded, a fused residual add is an add again.
+is unfolded, a fused residual add is an add again, a bias without a scale gets its scale.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def _rule(node: Node) -> Node | None:
     made = node
     if isinstance(made.attrs, ConvAdd):
         conv = Node(Op.CONV2D, made.src[:-1], made.attrs.conv, f"{made.name}.conv")
-        conv = _window(_unfolded(conv))
+        conv = _window(_scaled_bias(_unfolded(conv)))
         return Node(Op.ADD, (conv, made.src[-1]), made.attrs.add, made.name)
-    made = _window(_unfolded(made))
+    made = _window(_scaled_bias(_unfolded(made)))
     return None if made is node else made
 
 
@@ -53,6 +53,21 @@ def _unfolded(node: Node) -> Node:
     )
     src = (x, weight, constant(value, bias.name))
     return Node(node.op, src, replace(attrs, folded=False), node.name)
+
+
+def _scaled_bias(node: Node) -> Node:
+    """The node with the scale of its bias stated, which interpreters check: x's times weight's."""
+    attrs = node.attrs
+    if not isinstance(attrs, Conv2d | FullyConnected) or len(node.src) < 3:
+        return node
+    x, weight, bias = node.src
+    if bias.type.quant or not bias.is_constant or not (x.type.quant and weight.type.quant):
+        return node
+    products = np.float32(x.type.scale) * weight.type.quant.scales
+    axis = None if len(products) == 1 else 0
+    quant = Quant(tuple(float(p) for p in products), (0,) * len(products), axis)
+    scaled = constant(bias.value, bias.name, quant, bias.type.dtype)
+    return Node(node.op, (x, weight, scaled), attrs, node.name)
 
 
 def _window(node: Node) -> Node:
