@@ -15,6 +15,7 @@ from milliwatt.formats.tflite_read.unsigned import (
     COMPUTES,
     MOVES,
     RAW,
+    check_equal,
     is_unsigned,
     signed_node,
     signed_tensor,
@@ -339,6 +340,7 @@ class SubgraphReader:
         _agree(site, result, out)
         declared = self._subgraph.tensor(out.index)
         if signed and is_unsigned(declared):
+            check_equal(site, result)
             if not out.is_variable:
                 self._signed[out.index] = result
                 return

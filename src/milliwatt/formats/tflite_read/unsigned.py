@@ -11,10 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from milliwatt.formats.tflite_read.site import Site
 from milliwatt.formats.tflite_schema import Tensor
-from milliwatt.ir.attrs import Quantize
+from milliwatt.ir.attrs import Pool2d, Quantize
 from milliwatt.ir.graph import Node
-from milliwatt.ir.ops import Op
+from milliwatt.ir.ops import OPS, Op
+from milliwatt.ir.ops.quantization import quantize_array
 from milliwatt.ir.types import DType, Quant, Type
 
 MOVES = frozenset(
@@ -35,13 +37,46 @@ RAW = frozenset(
 
 COMPUTES = frozenset(
     """
-    ADD ARG_MAX ARG_MIN CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED MAX_POOL_2D MAXIMUM MINIMUM MUL
-    RELU RELU6 RELU_N1_TO_1 SUB TRANSPOSE_CONV EQUAL NOT_EQUAL LESS LESS_EQUAL GREATER GREATER_EQUAL
-    AVERAGE_POOL_2D SOFTMAX LOGISTIC TANH MEAN LEAKY_RELU HARD_SWISH PRELU RESIZE_BILINEAR
-    RESIZE_NEAREST_NEIGHBOR SUM REDUCE_MAX REDUCE_MIN L2_NORMALIZATION
+    ADD ARG_MAX ARG_MIN AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D EQUAL FULLY_CONNECTED GREATER
+    GREATER_EQUAL HARD_SWISH L2_NORMALIZATION LEAKY_RELU LESS LESS_EQUAL LOGISTIC MAXIMUM
+    MAX_POOL_2D MEAN MINIMUM MUL NOT_EQUAL PRELU REDUCE_MAX REDUCE_MIN RELU RELU6 RELU_N1_TO_1
+    RESIZE_NEAREST_NEIGHBOR SOFTMAX SUB SUM TANH TRANSPOSE_CONV
     """.split()  # noqa: SIM905
 )
-"""Read on s8."""
+"""Read on s8. FULLY_CONNECTED multiplies the scales in float32 as TFLM does, TensorFlow Lite in
+double for uint8: one result in a hundred may be off by one there."""
+
+
+def check_equal(site: Site, node: Node) -> None:
+    """Refuse where the s8 result `node` is not that of TensorFlow Lite's uint8 kernel."""
+    if isinstance(node.attrs, Pool2d) and node.op is Op.AVERAGE_POOL2D:
+        height, width = node.attrs.kernel
+        if any(node.attrs.padding) or height * width % 2 == 0:
+            site.unsupported(
+                f"averages of {height} x {width} values on uint8 round halves up, on int8 away "
+                "from zero; convert the model again with int8 inputs and outputs"
+            )
+    if node.op in (Op.LOGISTIC, Op.TANH) and not _as_float_table(node):
+        site.unsupported(
+            f"input scale {node.src[0].type.scale:g} on uint8 gives other results than on int8; "
+            "convert the model again with int8 inputs and outputs"
+        )
+
+
+def _as_float_table(node: Node) -> bool:
+    """True where logistic or tanh gives for all 256 inputs what float32 arithmetic gives."""
+    x = Type((256,), DType.S8, node.src[0].type.quant)
+    out = Type((256,), DType.S8, node.type.quant)
+    inputs = np.arange(-128, 128).astype(np.int8)
+    real = np.float32(x.scale) * (inputs.astype(np.float32) - np.float32(x.zero_point))
+    with np.errstate(over="ignore"):
+        exact = np.tanh(real) if node.op is Op.TANH else 1 / (1 + np.exp(-real))
+    return bool(
+        np.array_equal(
+            OPS[node.op].reference(node.attrs, out, [x], [inputs]),
+            quantize_array(exact.astype(np.float32), out),
+        )
+    )
 
 
 def is_unsigned(tensor: Tensor) -> bool:
