@@ -10,7 +10,7 @@ import numpy as np
 from milliwatt.ir.attrs import Attrs
 from milliwatt.ir.attrs.move import BroadcastTo, Gather, MirrorPad, StridedSlice
 from milliwatt.ir.ops import resize
-from milliwatt.ir.ops.common import broadcast, want, want_dtype
+from milliwatt.ir.ops.common import want, want_dtype
 from milliwatt.ir.ops.resize import moved
 from milliwatt.ir.ops.table import Op, OpDef
 from milliwatt.ir.types import DType, Type
@@ -49,11 +49,15 @@ def _run_strided_slice(attrs: StridedSlice, out: Type, ins: Types, args: Arrays)
 
 
 def _infer_broadcast_to(attrs: BroadcastTo, ins: Types) -> Type:
+    x, lead = ins[0], len(attrs.shape) - len(ins[0].shape)
     want(
-        all(d >= 1 for d in attrs.shape) and broadcast([ins[0].shape, attrs.shape]) == attrs.shape,
-        f"{ins[0].short} does not broadcast to {list(attrs.shape)}",
+        lead >= 0
+        and all(to >= 1 for to in attrs.shape)
+        and all(dim in (1, to) for dim, to in zip(x.shape, attrs.shape[lead:], strict=True)),
+        f"{x.short} does not broadcast to {list(attrs.shape)}; axes of 1 or of equal size, the "
+        "last ones in line, wanted",
     )
-    return moved(ins[0], attrs.shape)
+    return moved(x, attrs.shape)
 
 
 def _run_broadcast_to(attrs: BroadcastTo, out: Type, ins: Types, args: Arrays) -> np.ndarray:
