@@ -16,7 +16,18 @@ from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_write import WRITERS
 from milliwatt.formats.tflite_write.written import Written
 from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.attrs import Concat, Conv2d, Elementwise, Pool2d, Reshape, Unary
+from milliwatt.ir.attrs import (
+    NO_CLAMP,
+    Clamp,
+    ClampAttrs,
+    Concat,
+    Conv2d,
+    Elementwise,
+    Lookup,
+    Pool2d,
+    Reshape,
+    Unary,
+)
 from milliwatt.ir.attrs.control import If
 from milliwatt.ir.graph import Graph, Node, constant, graph_input, parts, state
 from milliwatt.ir.ops import Op
@@ -179,6 +190,31 @@ def test_what_passes_fuse_is_written_out() -> None:
     assert any(getattr(node.attrs, "folded", False) for node in graph.nodes())
     inputs = random_inputs(graph, 0)
     assert np.array_equal(Tflm(write_tflite(graph), 4 << 20).run(inputs), run(graph, inputs)[0])
+
+
+@pytest.mark.parametrize("bounds", [(-0.75, 2.5), (-np.inf, 1.5), (0.25, np.inf), NO_CLAMP])
+@pytest.mark.parametrize("dtype", [DType.S8, DType.F32])
+def test_other_clamps_are_maxima_and_minima(dtype: DType, bounds: Clamp) -> None:
+    quant = None if dtype.is_float else Quant.per_tensor(0.03, -9)
+    finer = None if dtype.is_float else Quant.per_tensor(0.02, 4)
+    x = graph_input((2, 33), dtype, "x", quant)
+    alone = Node(Op.CLAMP, (x,), ClampAttrs(bounds, finer), "alone")
+    fused = Node(Op.ADD, (x, x), Elementwise(bounds, quant), "fused")
+    graph = Graph((x,), (alone, fused))
+    model = write_tflite(graph)
+    inputs = random_inputs(graph, 0)
+    wanted = run(graph, inputs)
+    for got in (Tflm(model).run_all(inputs, 2), run(read_tflite(model), inputs)):
+        assert all(np.array_equal(g, w) for g, w in zip(got, wanted, strict=True))
+
+
+def test_tables_are_gathered_from() -> None:
+    table = np.random.default_rng(0).integers(-128, 128, 256).astype(np.int8)
+    x = graph_input((2, 128), DType.S8, "x", Quant.per_tensor(0.5, 3))
+    graph = Graph((x,), (Node(Op.LOOKUP, (x,), Lookup(table, Quant.per_tensor(0.1)), "y"),))
+    value = np.arange(-128, 128).astype(np.int8).reshape(2, 128)
+    for oracle in (Tflm(write_tflite(graph)), LiteRt(write_tflite(graph))):
+        assert np.array_equal(oracle.run_all([value])[0], run(graph, [value])[0])
 
 
 def test_what_tflite_cannot_say_is_named() -> None:

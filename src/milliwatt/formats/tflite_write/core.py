@@ -16,8 +16,9 @@ from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
 
-_FUSED = {NO_CLAMP: 0, RELU: 1, (-1.0, 1.0): 2, RELU6: 3}
-_CLAMP_NAME = {
+# Number of a fused activation, and operator of one by itself, by what it clamps to.
+FUSED = {NO_CLAMP: 0, RELU: 1, (-1.0, 1.0): 2, RELU6: 3}
+CLAMP_NAME = {
     RELU: "RELU",
     RELU6: "RELU6",
     (-1.0, 1.0): "RELU_N1_TO_1",
@@ -29,9 +30,9 @@ _MUL_OPTIONS = 21
 
 def fused(clamp: Clamp, node: Node) -> Field:
     """The option that says a fused activation; InvalidGraph for a clamp that TFLite has not."""
-    if clamp not in _FUSED:
+    if clamp not in FUSED:
         raise InvalidGraph(f"{node.name} ({node.op}): clamp {clamp} is no activation of TFLite")
-    return ("b", _FUSED[clamp])
+    return ("b", FUSED[clamp])
 
 
 def scheme(node: Node) -> int | None:
@@ -127,9 +128,9 @@ def _mean(node: Node, a: Any) -> Written:
 
 
 def _clamp(node: Node, a: Any) -> Written:
-    if a.bounds not in _CLAMP_NAME:
+    if a.bounds not in CLAMP_NAME:
         raise InvalidGraph(f"{node.name} (clamp): {a.bounds} is no activation of TFLite")
-    return Written(_CLAMP_NAME[a.bounds])
+    return Written(CLAMP_NAME[a.bounds])
 
 
 def _pad(node: Node, a: Any) -> Written:

@@ -1,7 +1,8 @@
 """A graph in TFLite's operators: what only milliwatt has is said in several of them, exactly.
 
 Padding that is neither SAME nor VALID becomes a PAD before the window, a bias that passes folded
-is unfolded, a fused residual add is an add again, a bias without a scale gets its scale.
+is unfolded, a fused residual add is an add again, a bias without a scale gets its scale; clamps
+that are no activations are maxima and minima, tables are gathered from.
 """
 
 from __future__ import annotations
@@ -11,13 +12,29 @@ from typing import Any
 
 import numpy as np
 
-from milliwatt.formats.tflite_write.core import scheme
-from milliwatt.ir.attrs import Conv2d, ConvAdd, FullyConnected, Pad, Pool2d
+from milliwatt.formats.tflite_write.core import CLAMP_NAME, FUSED, scheme
+from milliwatt.ir.attrs import (
+    NO_CLAMP,
+    Clamp,
+    ClampAttrs,
+    Conv2d,
+    ConvAdd,
+    Elementwise,
+    FullyConnected,
+    Lookup,
+    Pad,
+    Pool2d,
+    Quantize,
+    Reshape,
+)
+from milliwatt.ir.attrs.move import Gather
+from milliwatt.ir.attrs.pointwise import Cast, Pointwise
 from milliwatt.ir.fold import WEIGHT_AXIS
 from milliwatt.ir.graph import Graph, Node, constant
 from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.common import clamp_range
 from milliwatt.ir.ops.conv import fold_offset
-from milliwatt.ir.types import Quant
+from milliwatt.ir.types import DType, Quant
 
 _NO_PADDING = (0, 0, 0, 0)
 
@@ -35,8 +52,10 @@ def _rule(node: Node) -> Node | None:
     if isinstance(made.attrs, ConvAdd):
         conv = Node(Op.CONV2D, made.src[:-1], made.attrs.conv, f"{made.name}.conv")
         conv = _window(_scaled_bias(_unfolded(conv)))
-        return Node(Op.ADD, (conv, made.src[-1]), made.attrs.add, made.name)
-    made = _window(_scaled_bias(_unfolded(made)))
+        return _clamped(Node(Op.ADD, (conv, made.src[-1]), made.attrs.add, made.name))
+    if isinstance(made.attrs, Lookup):
+        return _gathered(made, made.attrs)
+    made = _clamped(_window(_scaled_bias(_unfolded(made))))
     return None if made is node else made
 
 
@@ -84,3 +103,49 @@ def _window(node: Node) -> Node:
     pad = Pad(((0, 0), (top, bottom), (left, right), (0, 0)), value)
     padded = Node(Op.PAD, (x,), pad, f"{node.name}.pad")
     return Node(node.op, (padded, *node.src[1:]), replace(attrs, padding=_NO_PADDING), node.name)
+
+
+def _clamped(node: Node) -> Node:
+    """The node with maxima and minima in place of a clamp that is no activation of TFLite."""
+    attrs: Any = node.attrs
+    if isinstance(attrs, ClampAttrs):
+        if attrs.bounds in CLAMP_NAME:
+            return node
+        x = node.src[0]
+        if node.type.quant is not None and node.type.quant != x.type.quant:
+            scaled = Quantize(node.type.dtype, node.type.quant)
+            x = Node(Op.REQUANTIZE, (x,), scaled, f"{node.name}.scaled")
+        return _limited(x, attrs.bounds, node)
+    clamp = getattr(attrs, "clamp", NO_CLAMP)
+    if clamp in FUSED:
+        return node
+    free = Node(node.op, node.src, replace(attrs, clamp=NO_CLAMP), f"{node.name}.unclamped")
+    return _limited(free, clamp, node)
+
+
+def _limited(x: Node, bounds: Clamp, node: Node) -> Node:
+    """x between bounds, under the name of `node`, whose type it has."""
+    kind = node.type
+    widest: tuple[float, float] = NO_CLAMP
+    limits: tuple[float, float] = bounds
+    if not kind.dtype.is_float:
+        widest, limits = kind.dtype.limits, clamp_range(bounds, kind)
+    for op, limit, free, suffix in zip(
+        (Op.MAXIMUM, Op.MINIMUM), limits, widest, (".low", ".high"), strict=True
+    ):
+        if limit != free:
+            value = np.array([limit], kind.dtype.numpy)
+            held = constant(value, f"{node.name}{suffix}", kind.quant)
+            x = Node(op, (x, held), Pointwise(kind.quant), f"{node.name}{suffix}_applied")
+    if x.name.startswith(f"{node.name}."):
+        return Node(x.op, x.src, x.attrs, node.name)
+    return Node(Op.RESHAPE, (x,), Reshape(kind.shape), node.name)
+
+
+def _gathered(node: Node, attrs: Lookup) -> Node:
+    """table[x + 128] as CAST, ADD and GATHER."""
+    whole = Node(Op.CAST, node.src, Cast(DType.S32), f"{node.name}.whole")
+    offset = constant(np.array([128], np.int32), f"{node.name}.offset")
+    index = Node(Op.ADD, (whole, offset), Elementwise(), f"{node.name}.index")
+    table = constant(attrs.table, f"{node.name}.table", attrs.quant)
+    return Node(Op.GATHER, (table, index), Gather(), node.name)
