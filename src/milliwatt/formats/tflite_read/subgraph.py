@@ -68,12 +68,12 @@ class Loading:
         """Run subgraph number `index` and keep what it assigns as first values of variables."""
         reader = self._read(index, "init", ())
         memory = reader.memory
-        used = [key for key in memory.now if key in caller.now]
-        if used:
-            raise UnsupportedOp(
-                f"{caller.now[used[0]].name} is used before subgraph {index} gives it its first "
-                "value; CALL_ONCE wanted at the start of the file"
-            )
+        for key in memory.now:
+            if isinstance(key, Handle) and key in caller.now:
+                raise UnsupportedOp(
+                    f"variable {key.name[:80]!a} is used before subgraph {index} gives it its "
+                    "first value; CALL_ONCE wanted at the start of the file"
+                )
         changed = memory.changed()
         if not changed:
             return
