@@ -12,6 +12,7 @@ from milliwatt.ir.reference import run
 from milliwatt.ir.text import print_graph
 from milliwatt.ir.types import DType, Quant, Type
 from support.conformance import Case, difference
+from support.ladder import results
 from support.move_files import FILES
 from support.ops.core import random_inputs, some_shape
 from support.oracle import LiteRt, Tflm, litert
@@ -45,6 +46,22 @@ def test_written_and_read_again_is_the_same_graph(name: str, dtype: DType) -> No
         case = file_case(name, dtype, seed)
         again = read_tflite(write_tflite(case.graph), name=case.graph.name)
         assert print_graph(again) == print_graph(case.graph)
+
+
+# Their results are constants: there is nothing to compile.
+STATIC = ("SHAPE", "RANK", "ZEROS_LIKE", "BROADCAST_ARGS")
+
+
+@pytest.mark.parametrize("board", ["host", pytest.param("cortex-m4", marks=pytest.mark.slow)])
+def test_files_on_a_board_equal_the_reference(board: str) -> None:
+    """One file of each pair, all in one firmware."""
+    cases = [file_case(name, dtype, COUNT) for name, dtype in PAIRS if name not in STATIC]
+    compared = 0
+    for case, got in results(cases, board):
+        problem = difference(case, case.reference(), got).problem
+        assert problem is None, f"{board}: {problem}"
+        compared += 1
+    assert compared == len(cases) > 40
 
 
 def test_padding_of_space_to_batch_is_real_zero() -> None:
