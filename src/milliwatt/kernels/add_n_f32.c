@@ -8,12 +8,12 @@
  */
 #include "mw.h"
 
-void mw_add_n_f32(float *out, const float *const in[], const mw_add_n_f32_params *params,
+void mw_add_n_f32(float *out, const void *const in[], const mw_add_n_f32_params *params,
                   void *workspace) {
   (void)workspace;
   for (int32_t i = 0; i < params->size; i++) {
-    float sum = in[0][i];
-    for (int32_t k = 1; k < params->count; k++) sum += in[k][i];
+    float sum = ((const float *)in[0])[i];
+    for (int32_t k = 1; k < params->count; k++) sum += ((const float *)in[k])[i];
     out[i] = sum;
   }
 }

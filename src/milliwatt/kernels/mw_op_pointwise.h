@@ -135,9 +135,9 @@ typedef struct {
 
 void mw_select(void *out, const uint8_t *condition, const void *a, const void *b,
                const mw_select_params *params, void *workspace);
-void mw_add_n_f32(float *out, const float *const in[], const mw_add_n_f32_params *params,
+void mw_add_n_f32(float *out, const void *const in[], const mw_add_n_f32_params *params,
                   void *workspace);
-void mw_add_n_s8(int8_t *out, const int8_t *const in[], const mw_add_n_s8_params *params,
+void mw_add_n_s8(int8_t *out, const void *const in[], const mw_add_n_s8_params *params,
                  void *workspace);
 
 #endif
