@@ -19,9 +19,14 @@ from milliwatt.compiler.program import Program, compile_graph
 from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.compress.quantize import quantize as quantize_graph
 from milliwatt.compress.report import layer_report
-from milliwatt.debug.compare import Divergence, Target, first_divergence
+from milliwatt.debug.compare import (
+    Divergence,
+    Target,
+    first_divergence,
+    first_stream_divergence,
+)
 from milliwatt.debug.files import GRAPH_SUFFIXES, read_graph, write_folder, write_graph
-from milliwatt.debug.inputs import as_inputs, random_inputs, samples
+from milliwatt.debug.inputs import Inputs, as_inputs, random_inputs, samples
 from milliwatt.debug.report import Report, check_period, equal, make_report, reference_outputs
 from milliwatt.emulate.boards import board, boards
 from milliwatt.emulate.boards import board as find_board
@@ -208,7 +213,7 @@ class Firmware:
         return self.image.static_ram_bytes
 
     def run(self, x: Any, *, limit_cycles: int = LIMIT_CYCLES) -> Trace:
-        """Run one inference on the emulated board.
+        """Run one inference on the emulated board; states hold their first values.
 
         Args:
             x: one array, or a tuple with one an input, in the input's own type or as floats, which
@@ -220,40 +225,76 @@ class Firmware:
         return run_firmware(self.image, values, limit_cycles=limit_cycles)
 
     def run_many(self, xs: Any) -> Iterator[Trace]:
-        """Run many inferences on one machine and yield a Trace each as they finish.
+        """Run many independent inferences and yield a Trace each as they finish.
 
+        All run on one machine; what a model remembers is forgotten before each, see `stream`.
         `xs`: an array [N, ...], a tuple of such arrays, one an input, or an iterable of what `run`
         takes. Raises as `run` does, with the sample's number where it is wrong.
         """
         session = machine_for(self.board).load(self.image)
-        for x in samples(self.graph, xs):
+        for index, x in enumerate(samples(self.graph, xs)):
+            if index and self.graph.updates:
+                session.reset()
             yield session.run(x)
 
-    def check(self, x: Any) -> bool:
-        """True where the emulated board gives the reference's outputs, bit for bit."""
-        wanted = reference_outputs(self.graph, [as_inputs(self.graph, x)])[0]
-        return equal(self.run(x).outputs, wanted)
+    def stream(self, frames: Any) -> Iterator[Trace]:
+        """Run frame after frame, states going on from one to the next, and yield a Trace each.
 
-    def profile(self, x: Any = None, *, period_ms: float | None = None) -> Report:
-        """Run once, compare with the reference, and report cycles, energy and memory by layer.
+        `frames`: as `xs` of `run_many`, in their order in time. Raises as `run_many` does.
+        """
+        session = machine_for(self.board).load(self.image)
+        for frame in samples(self.graph, frames):
+            yield session.run(frame)
 
-        Without `x` the input is random with a fixed seed, and the report's `input` says so.
+    def check(self, x: Any, *, stream: bool = False) -> bool:
+        """True where the emulated board gives the reference's outputs, bit for bit.
+
+        With `stream`, x are frames as `stream` takes them, and all of them are compared.
+        """
+        inputs = self._inputs(x, stream)
+        wanted = reference_outputs(self.graph, inputs, stream=stream)
+        found = self.stream(inputs) if stream else self.run_many(inputs)
+        return all(equal(a.outputs, b) for a, b in zip(found, wanted, strict=True))
+
+    def profile(
+        self, x: Any = None, *, period_ms: float | None = None, stream: bool = False
+    ) -> Report:
+        """Run, compare with the reference, and report cycles, energy and memory by layer.
+
+        Without `x` the input is random with a fixed seed, and the report's `input` says so. With
+        `stream`, x are frames as `stream` takes them, all are compared and the slowest is reported.
         period_ms: time from one inference to the next, adds energy with sleep. Raises as `run`
         does; BadData where the period is shorter than the latency or the board lacks a power.
         """
         check_period(self.board, period_ms)
         text = "given" if x is not None else f"random, seed {SEED}"
-        values = random_inputs(self.graph, SEED) if x is None else as_inputs(self.graph, x)
-        traces = list(self.run_many([values]))
-        return make_report(self.graph, self.image, [values], traces, text, period_ms=period_ms)
+        inputs = [random_inputs(self.graph, SEED)] if x is None else self._inputs(x, stream)
+        traces = list(self.stream(inputs) if stream else self.run_many(inputs))
+        return make_report(
+            self.graph, self.image, inputs, traces, text, period_ms=period_ms, stream=stream
+        )
 
-    def first_divergence(self, x: Any) -> Divergence | None:
+    def first_divergence(self, x: Any, *, stream: bool = False) -> Divergence | None:
         """The first layer whose value on the board differs from the reference's, if any.
 
-        Takes some builds and runs of a second or so each; errors as in `run`.
+        With `stream`, x are frames as `stream` takes them: the layer is one of the first frame
+        that leaves a wrong output or state. Takes some builds and runs of a second or so each;
+        errors as in `run`.
         """
         target = Target(self.board, self.toolchain, self.image.optimize, self.stack_bytes)
-        return first_divergence(self.graph, self.program, target, as_inputs(self.graph, x))
+        inputs = self._inputs(x, stream)
+        if stream:
+            return first_stream_divergence(self.graph, self.program, target, inputs)
+        return first_divergence(self.graph, self.program, target, inputs[0])
+
+    def _inputs(self, x: Any, stream: bool) -> list[Inputs]:
+        """One inference's inputs, or those of every frame."""
+        if not stream:
+            return [as_inputs(self.graph, x)]
+        frames = list(samples(self.graph, x))
+        if not frames:
+            raise BadData(f"{self.graph.name}: no frames given; one or more wanted")
+        return frames
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the C sources, the linked image, the memory plan and checksums as a folder.

@@ -50,14 +50,25 @@ def run_model(
     by_layer: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Load, build, run every input of the file (or a random one) and print what came of it."""
+    """Load, build, run every input of the file (or a random one) and print what came of it.
+
+    For a model with states the file holds frames: they run one after the other.
+    """
     check_period(api.board(target.board), period_ms)  # told before anything slow
     graph = api.load(model)
     inputs, text = _inputs(graph, input_file)
     firmware = build_firmware(graph, target)
     traces = _run(firmware, inputs)
     with waiting("comparing with the reference"):
-        report = make_report(graph, firmware.image, inputs, traces, text, period_ms=period_ms)
+        report = make_report(
+            graph,
+            firmware.image,
+            inputs,
+            traces,
+            text,
+            period_ms=period_ms,
+            stream=_is_stream(graph),
+        )
     outputs = [trace.outputs for trace in traces]
     if as_json:
         listed = [[value.tolist() for value in values] for values in outputs]
@@ -67,19 +78,25 @@ def run_model(
         if by_layer and report.layers:
             show(layer_table(report), "")
         else:
-            print(outputs_text(graph, outputs) + "\n")
+            print(outputs_text(graph, outputs, stream=report.stream) + "\n")
         show(summary(report))
     if not report.bit_exact:
         _explain(firmware, inputs, traces)
 
 
+def _is_stream(graph: Graph) -> bool:
+    """A model that remembers takes the inputs of a file for frames, one after the other."""
+    return bool(graph.updates)
+
+
 def _run(firmware: api.Firmware, inputs: Sequence[Inputs]) -> list[Trace]:
     """Run every input; a clock shows meanwhile, a bar where there are several."""
     text = f"running on {firmware.board.name}"
+    runs = firmware.stream(inputs) if _is_stream(firmware.graph) else firmware.run_many(inputs)
     if len(inputs) == 1:
         with waiting(text):
-            return list(firmware.run_many(inputs))
-    return list(track(firmware.run_many(inputs), text, len(inputs)))
+            return list(runs)
+    return list(track(runs, text, len(inputs)))
 
 
 def _inputs(graph: Graph, path: Path | None) -> tuple[tuple[Inputs, ...], str]:
@@ -96,9 +113,10 @@ def _explain(firmware: api.Firmware, inputs: tuple[Inputs, ...], traces: list[Tr
     if any(node.type.dtype.is_float for node in graph.nodes()):
         note("float arithmetic rounds differently from core to core; integer models are bit-exact")
         return
-    expected = reference_outputs(graph, inputs)
+    stream = _is_stream(graph)
+    expected = reference_outputs(graph, inputs, stream=stream)
     for x, trace, wanted in zip(inputs, traces, expected, strict=True):
         if differing_bytes(trace.outputs, wanted):
             with waiting("looking for the first layer that differs"):
-                where = firmware.first_divergence(x)
+                where = firmware.first_divergence(inputs if stream else x, stream=stream)
             raise Mismatch(f"{graph.name} on {firmware.board.name}: {where}")

@@ -8,12 +8,12 @@ import numpy as np
 
 from milliwatt.compiler.bind import kernel_sources
 from milliwatt.compiler.emit_steps import Names, array_name, emit_copy, emit_layer
-from milliwatt.compiler.emit_text import C_TYPES, c_literal, plain, stored
+from milliwatt.compiler.emit_text import C_TYPES, c_array, c_literal, plain, stored
 from milliwatt.compiler.lifetimes import fill_byte
 from milliwatt.compiler.program import Program, identifiers
 from milliwatt.ir.attrs.control import State
 from milliwatt.ir.graph import Node
-from milliwatt.ir.types import DType, Type, dtype_of
+from milliwatt.ir.types import DType, Type
 
 _PER_LINE = 20
 
@@ -34,7 +34,7 @@ def emit(program: Program) -> dict[str, str]:
 def _constants(program: Program) -> list[tuple[str, np.ndarray, str]]:
     """Every constant array: (identifier, values, comment)."""
     packed = [
-        (array_name(step, field), value, f"{step.node.name}: {field}")
+        (array_name(step, field), stored(value), f"{step.node.name}: {field}")
         for step in program.all_steps()
         for field, value in step.call.fields
         if isinstance(value, np.ndarray)
@@ -69,24 +69,27 @@ def _state_names(program: Program) -> Names:
     return {node: f"mw_state_{i}" for node, i in zip(nodes, idents, strict=True)}
 
 
-def _declaration(name: str, values: np.ndarray) -> str:
-    return f"const {C_TYPES[dtype_of(values)]} {name}[{max(values.size, 1)}]"
+def _declaration(name: str, element: str, count: int) -> str:
+    return f"const {element} {name}[{count}]"
 
 
 def _weights_header(program: Program) -> str:
-    lines = [f"extern {_declaration(n, v)};" for n, v, _ in _constants(program)]
+    lines = [
+        f"extern {_declaration(name, c_array(values[:0])[0], max(values.size, 1))};"
+        for name, values, _ in _constants(program)
+    ]
     return _guard("MW_WEIGHTS_H", ["#include <stdint.h>", "", *lines])
 
 
 def _weights(program: Program) -> str:
     parts = ['#include "mw_weights.h"\n']
     for name, values, comment in _constants(program):
-        dtype = dtype_of(values)
-        # C has no empty arrays.
-        items = [c_literal(v, dtype) for v in values.ravel().tolist()] or ["0"]
+        element, items = c_array(values)
+        items = items or ["0"]  # C has no empty arrays
         rows = [", ".join(items[i : i + _PER_LINE]) for i in range(0, len(items), _PER_LINE)]
         body = ",\n  ".join(rows)
-        parts.append(f"/* {plain(comment)} */\n{_declaration(name, values)} = {{\n  {body}\n}};\n")
+        declared = _declaration(name, element, len(items))
+        parts.append(f"/* {plain(comment)} */\n{declared} = {{\n  {body}\n}};\n")
     return "\n".join(parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from milliwatt.ir.types import DType
+from milliwatt.ir.types import DType, dtype_of
 
 C_TYPES = {
     DType.F32: "float",
@@ -34,16 +34,27 @@ def c_literal(value: int | float, dtype: DType) -> str:
     return f"{int(value)}{wide}"
 
 
-def stored(value: np.ndarray, dtype: DType) -> np.ndarray:
-    """A constant as C holds it, flat: f16 by its bits, s4 two to a byte, all else as it is."""
+def stored(value: np.ndarray, dtype: DType | None = None) -> np.ndarray:
+    """A constant as C holds it, flat: f16 by its bits, s4 two to a byte, all else as it is.
+
+    `dtype` is wanted where the array does not say it: s4 values come as int8.
+    """
     flat = value.reshape(-1)
-    if dtype is DType.F16:
+    if flat.dtype == np.float16:
         return flat.view(np.uint16)
     if dtype is DType.S4:
         nibbles = np.append(flat, np.zeros(flat.size % 2, np.int8)).astype(np.uint8) & 15
         packed: np.ndarray = nibbles[0::2] | nibbles[1::2] << 4
         return packed
     return flat
+
+
+def c_array(values: np.ndarray) -> tuple[str, list[str]]:
+    """The C element type and the literals of a stored constant."""
+    if values.dtype == np.uint16:  # no type of the IR: bits of f16, packed tables
+        return "uint16_t", [str(v) for v in values.tolist()]
+    dtype = dtype_of(values)
+    return C_TYPES[dtype], [c_literal(v, dtype) for v in values.tolist()]
 
 
 def plain(text: str) -> str:

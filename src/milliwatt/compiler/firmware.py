@@ -70,3 +70,9 @@ class Firmware:
     code_bytes: int
     weight_bytes: int
     static_ram_bytes: int
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes at the start of the arena that runs find as the run before left them."""
+        end = max((port.offset + port.type.nbytes for port in self.states), default=0)
+        return -(-end // 8) * 8

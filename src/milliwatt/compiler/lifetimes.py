@@ -97,7 +97,7 @@ def lifetimes(graph: Graph, order: tuple[Node, ...]) -> Lifetimes:
     last = _last_reads(graph, order, updates)
     # States that begin as the same byte lie side by side: one memset fills them all.
     fills = {s: fill_byte(s.attrs.value) for s, _ in graph.updates if isinstance(s.attrs, State)}
-    for state in sorted(fills, key=lambda s: -1 if fills[s] is None else fills[s] or 0):
+    for state in sorted(fills, key=lambda s: 256 if (fill := fills[s]) is None else fill):
         lives.values[state] = (lives.add(f"{state.name}/state", state.type.nbytes, -1, end), 0)
     lives.states = len(lives.blocks)
     for node in graph.inputs:

@@ -6,7 +6,7 @@ with that layer's place in the arena as its output. Kernels, offsets and order s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,15 +14,17 @@ import numpy as np
 from milliwatt.compiler.alias import root
 from milliwatt.compiler.board import Board
 from milliwatt.compiler.build import link
+from milliwatt.compiler.firmware import Firmware
 from milliwatt.compiler.program import Program
 from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.debug.inputs import Inputs
 from milliwatt.debug.report import differing_bytes, equal, largest_difference
+from milliwatt.emulate.machine import RUNTIME, machine_for
 from milliwatt.emulate.machine import run as run_firmware
 from milliwatt.ir.attrs.control import Part
 from milliwatt.ir.graph import Graph, Node, state
 from milliwatt.ir.ops import Op
-from milliwatt.ir.reference import States, first_states, run_all
+from milliwatt.ir.reference import Session, States, first_states, run_all
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Divergence:
     """The first layer that differs from the reference.
 
     `found` is the device's value, `wanted` the reference's. Layer "(passes)" means that the
-    compiler's passes changed what the graph computes, before any device was asked.
+    compiler's passes changed what the graph computes, before any device was asked; "(runtime)" that
+    every layer is right and what the end of a run copies is not. `frame`: of a stream, from 0.
     """
 
     layer: str
@@ -38,12 +41,14 @@ class Divergence:
     kernel: str
     found: np.ndarray
     wanted: np.ndarray
+    frame: int | None = None
 
     def __str__(self) -> str:
         count = differing_bytes((self.found,), (self.wanted,))
         largest = largest_difference((self.found,), (self.wanted,))
+        when = f"frame {self.frame}, " if self.frame is not None else ""
         return (
-            f"first differing layer: {self.layer} ({self.op}, {self.kernel}), "
+            f"{when}first differing layer: {self.layer} ({self.op}, {self.kernel}), "
             f"{count:,} of {self.wanted.nbytes:,} bytes, by up to {largest:g}"
         )
 
@@ -102,6 +107,32 @@ def first_divergence(
             name, op = step.node.name, str(step.node.op)
             return Divergence(name, op, step.call.kernel, tried[wrong], values[step.node])
         wrong = earlier
+    return None
+
+
+def first_stream_divergence(
+    graph: Graph, program: Program, target: Target, frames: Sequence[Inputs]
+) -> Divergence | None:
+    """The first layer that differs in the first frame that leaves a wrong output or state.
+
+    All frames before it left the reference's states, so that the search begins with those.
+    Errors as in `first_divergence`.
+    """
+    device = machine_for(target.board).load(_link(program, target), count=False)
+    session = Session(graph)
+    names = [node for node, _ in program.graph.updates]
+    for number, frame in enumerate(frames):
+        before = dict(zip(names, session.states.values(), strict=True))
+        found = (*device.run(frame).outputs, *device.states())
+        wanted = (*session.run(frame), *session.states.values())
+        if equal(found, wanted):
+            continue
+        layer = first_divergence(graph, program, target, frame, before)
+        if layer is None:
+            pairs = zip(_ends(graph), found, wanted, strict=True)
+            node, a, b = next(each for each in pairs if not equal(each[1:2], each[2:]))
+            layer = Divergence(RUNTIME, str(node.op), "", a, b)
+        return replace(layer, frame=number)
     return None
 
 
@@ -169,11 +200,14 @@ def _halve(wrong: int, differs: Callable[[int], bool]) -> int:
 
 def _probe(program: Program, index: int, target: Target, inputs: Inputs) -> np.ndarray:
     """The value that step `index` leaves in the arena of a program that ends with it."""
-    firmware = link(
-        program.cut(index),
+    return run_firmware(_link(program.cut(index), target), inputs).outputs[0]
+
+
+def _link(program: Program, target: Target) -> Firmware:
+    return link(
+        program,
         target.board,
         toolchain=target.toolchain,
         optimize=target.optimize,
         stack_bytes=target.stack_bytes,
     )
-    return run_firmware(firmware, inputs).outputs[0]

@@ -73,8 +73,8 @@ def random_inputs(graph: Graph, seed: int = 0) -> Inputs:
 
 
 def _random(kind: Type, chance: np.random.Generator) -> np.ndarray:
-    if kind.dtype is DType.F32:
-        return chance.uniform(-1, 1, kind.shape).astype(np.float32)
+    if kind.dtype.is_float:
+        return chance.uniform(-1, 1, kind.shape).astype(kind.dtype.numpy)
     if kind.dtype is DType.BOOL:
         return chance.integers(0, 2, kind.shape).astype(np.bool_)
     low, high = kind.dtype.limits
@@ -100,7 +100,7 @@ def _input(node: Node, value: Any) -> np.ndarray:
         raise BadData(f"{where}: {found} given; {kind.short} wanted{floats}")
     if kind.dtype.is_float:
         with np.errstate(over="ignore"):
-            return _finite(array.astype(np.float32), where)
+            return _finite(array.astype(kind.dtype.numpy), where)
     if kind.quant is None:
         raise BadData(f"{where}: {found} given; {kind.short} wanted, it has no scale for floats")
     return quantize_array(_in_range(_finite(array, where), kind, where), kind)

@@ -21,9 +21,11 @@ def model_dict(graph: Graph, program: Program) -> dict[str, Any]:
         "model": graph.name,
         "inputs": [_port(node) for node in graph.inputs],
         "outputs": [_port(node) for node in graph.outputs],
+        "states": [_port(node) for node in program.states()],
         "macs": sum(step.macs for step in program.steps),
-        "weight_bytes": sum(step.weight_bytes for step in program.steps),
+        "weight_bytes": program.weight_bytes,
         "arena_bytes": program.arena_bytes,
+        "state_bytes": program.plan.state_bytes,
         "layers": [_layer(step) for step in program.steps],
     }
 
@@ -41,12 +43,14 @@ def model_view(graph: Graph, program: Program) -> tuple[RenderableType, ...]:
         for step in program.steps
     ]
     macs = sum(step.macs for step in program.steps)
-    weights = sum(step.weight_bytes for step in program.steps)
-    rows.append(("total", "", "", f"{macs:,}", f"{weights:,}"))
+    rows.append(("total", "", "", f"{macs:,}", f"{program.weight_bytes:,}"))
     arena = f"{program.plan.lower_bound_bytes:,} needed at once by the largest layer"
+    if program.plan.state_bytes:
+        arena += f", {program.plan.state_bytes:,} of it state"
     totals: list[Fact] = [
         *(("input", node.name, _real(node.type), "") for node in graph.inputs),
         *(("output", node.name, _real(node.type), "") for node in graph.outputs),
+        *(("state", node.name, _real(node.type), "") for node in program.states()),
         ("arena", f"{program.arena_bytes:,}", "bytes", arena),
     ]
     return (
@@ -84,6 +88,8 @@ def _layer(step: Step) -> dict[str, Any]:
 def _real(kind: Type) -> str:
     """A port's type and the real values that it stands for."""
     if kind.quant is None:
+        return kind.short
+    if kind.quant.axis is not None:
         return kind.short
     low, high = ((limit - kind.zero_point) * kind.scale for limit in kind.dtype.limits)
     return (

@@ -16,13 +16,14 @@ RUNS = 10
 """Runs that are listed."""
 
 
-def outputs_text(graph: Graph, outputs: Sequence[Inputs]) -> str:
-    """Values of one run, or one line a run for the first RUNS of many."""
+def outputs_text(graph: Graph, outputs: Sequence[Inputs], *, stream: bool = False) -> str:
+    """Values of one run, or one line a run (a frame of a `stream`) for the first RUNS of many."""
     if len(outputs) == 1:
         pairs = zip(graph.outputs, outputs[0], strict=True)
         return "\n".join(f"output {_line(node, value)}\n{_values(value)}" for node, value in pairs)
+    kind = "frame" if stream else "input"
     lines = [
-        f"input {index}: " + ", ".join(map(_line, graph.outputs, values))
+        f"{kind} {index}: " + ", ".join(map(_line, graph.outputs, values))
         for index, values in enumerate(outputs[:RUNS])
     ]
     more = len(outputs) - RUNS

@@ -28,7 +28,8 @@ def profile(report: Report) -> tuple[RenderableType, ...]:
 
 def title(report: Report) -> Text:
     """Model, board, compiler and input in one line."""
-    what = f"{report.inputs:,} inputs: " if report.inputs > 1 else "input: "
+    kind = "frame" if report.stream else "input"
+    what = f"{report.inputs:,} {kind}s: " if report.inputs > 1 else f"{kind}: "
     compiler = f"{report.toolchain} for {report.optimize}"
     return heading(f"{report.model} on {report.board}, {compiler}, {what}{report.input}")
 
@@ -91,7 +92,8 @@ def _memory(report: Report) -> list[Fact]:
     code = f"{report.code_bytes:,} code, {report.weight_bytes:,} weights"
     stack = report.stack_bytes
     other = report.ram_bytes - report.arena_bytes - (stack or 0)
-    parts = f"{report.arena_bytes:,} arena, {other:,} other static"
+    kept = f" ({report.state_bytes:,} of it state)" if report.state_bytes else ""
+    parts = f"{report.arena_bytes:,} arena{kept}, {other:,} other static"
     parts += f", {stack:,} stack (measured)" if stack is not None else ", stack not measured"
     return [
         ("flash", f"{report.flash_bytes:,}", "bytes", code),

@@ -16,7 +16,7 @@ from milliwatt.emulate.machine import RUNTIME, Trace
 from milliwatt.errors import BadData
 from milliwatt.ir.batch import run_samples
 from milliwatt.ir.graph import Graph
-from milliwatt.ir.reference import run
+from milliwatt.ir.reference import Session, run
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Report:
     `cycles`, `instructions`, `stack_bytes` and `energy_uj` are None and `latency_ms` is wall-clock
     time. Energy is None where the board gives no power. flash = code + weights; `stack_bytes` is
     the measured high-water mark; `ram_bytes` is all RAM with a fixed address, the arena included,
-    plus that stack. `period`: energy with sleep, where a period was asked for.
+    plus that stack; `state_bytes` of the arena are kept from run to run. `stream`: the inputs were
+    frames of one session. `period`: energy with sleep, where a period was asked for.
     """
 
     model: str
@@ -73,6 +74,8 @@ class Report:
     input: str
     inputs: int
     period: Duty | None = None
+    state_bytes: int = 0
+    stream: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values under the field names, ready for JSON."""
@@ -92,6 +95,7 @@ def make_report(
     text: str,
     *,
     period_ms: float | None = None,
+    stream: bool = False,
 ) -> Report:
     """Report on runs of `firmware`, compared with the reference run of `graph`.
 
@@ -101,9 +105,10 @@ def make_report(
         traces: one for each of the inputs.
         text: where the inputs are from, in words.
         period_ms: time from one inference to the next, for energy with sleep.
+        stream: the inputs are frames, one after the other; the states went on between them.
     Raises: BadData where the period is shorter than the latency, or the board lacks a power.
     """
-    expected = reference_outputs(graph, inputs)
+    expected = reference_outputs(graph, inputs, stream=stream)
     pairs = list(zip((trace.outputs for trace in traces), expected, strict=True))
     slowest = max(traces, key=lambda trace: trace.cycles or 0)
     stacks = [trace.stack_bytes for trace in traces if trace.stack_bytes is not None]
@@ -133,16 +138,29 @@ def make_report(
         input=text,
         inputs=len(inputs),
         period=_period(firmware, slowest, period_ms) if period_ms is not None else None,
+        state_bytes=firmware.state_bytes,
+        stream=stream,
     )
 
 
-def reference_outputs(graph: Graph, inputs: Sequence[Inputs]) -> list[Inputs]:
+def reference_outputs(
+    graph: Graph, inputs: Sequence[Inputs], *, stream: bool = False
+) -> list[Inputs]:
     """The reference's outputs for every input; in batches where the graph has a batch axis.
 
-    Floats that overflow become infinite or NaN as they do on a board, without a warning.
+    `stream`: the inputs are frames of one session, whose states go on; otherwise each finds the
+    states at their first values. Floats that overflow become infinite or NaN as they do on a
+    board, without a warning.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if len(inputs) == 1 or any(node.type.shape[:1] != (1,) for node in graph.inputs):
+        if stream:
+            session = Session(graph)
+            return [session.run(frame) for frame in inputs]
+        if (
+            len(inputs) == 1
+            or graph.updates
+            or any(node.type.shape[:1] != (1,) for node in graph.inputs)
+        ):
             return [run(graph, one) for one in inputs]
         stacked = [np.concatenate(column) for column in zip(*inputs, strict=True)]
         outputs = run_samples(graph, stacked)

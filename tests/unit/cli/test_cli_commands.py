@@ -14,8 +14,8 @@ from milliwatt.compiler.elf import read_elf
 from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.debug.files import write_graph
 from milliwatt.debug.inputs import as_inputs, random_inputs
-from milliwatt.ir.attrs import Mean, Softmax
-from milliwatt.ir.graph import Graph, Node, graph_input
+from milliwatt.ir.attrs import Elementwise, Mean, Softmax
+from milliwatt.ir.graph import Graph, Node, graph_input, state
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run as run_reference
 from milliwatt.ir.types import DType
@@ -28,7 +28,7 @@ REPORT_KEYS = [
 ]
 EXTRA_KEYS = [
     *("error_percent", "energy_source", "active_power_mw", "largest_difference", "input", "inputs"),
-    "period",
+    *("period", "state_bytes", "stream"),
 ]
 LAYER_KEYS = ["name", "op", "kernel", "cycles", "macs", "cycles_per_mac", "flash_bytes"]
 
@@ -198,6 +198,24 @@ def test_json_has_null_for_what_is_not_finite(run: Run, tmp_path: Path) -> None:
     assert done.err.startswith("mw: float arithmetic rounds differently")
     text = run("run", tmp_path / "huge.mwg", "-i", tmp_path / "x.npy", "-b", "cortex-m4")
     assert (text.code, "inf" in text.out, "nan" in text.out) == (0, True, True)
+
+
+def test_a_file_of_frames_is_a_stream(run: Run, tmp_path: Path) -> None:
+    """A model with states takes a stack for frames: each finds what the one before it left."""
+    x = graph_input((1, 2), DType.F32, "x")
+    total = state(np.zeros((1, 2), np.float32), "total")
+    new = Node(Op.ADD, (total, x), Elementwise(), "new")
+    write_graph(Graph((x,), (new,), ((total, new),), name="sums"), tmp_path / "sums.mwg")
+    np.save(tmp_path / "x.npy", np.ones((3, 1, 2), np.float32))
+    done = run("run", tmp_path / "sums.mwg", "-i", tmp_path / "x.npy", "-b", "host", "--json")
+    found = json.loads(done.out)
+    assert (done.code, found["outputs"]) == (0, [[[[i, i]]] for i in (1, 2, 3)])
+    assert (found["bit_exact"], found["stream"], found["state_bytes"]) == (True, True, 8)
+    text = run("profile", tmp_path / "sums.mwg", "-i", tmp_path / "x.npy", "-b", "cortex-m4").out
+    assert "3 frames: x.npy" in text
+    assert "(8 of it state)" in text
+    listed = json.loads(run("inspect", tmp_path / "sums.mwg", "--json").out)
+    assert [row["name"] for row in listed["states"]] == ["total"]
 
 
 def test_stack_is_reserved(run: Run, files: Files, tmp_path: Path) -> None:
