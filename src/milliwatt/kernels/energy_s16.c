@@ -9,9 +9,12 @@
 
 void mw_energy_s16(uint32_t *out, const int16_t *in, const mw_energy_params *params,
                    void *workspace) {
+  int32_t start = params->start, end = params->end;
   (void)workspace;
-  for (int32_t i = 0; i < params->count; i++, in += 2) {
-    int32_t re = in[0], im = in[1];
-    out[i] = i < params->start || i >= params->end ? 0 : (uint32_t)(re * re) + (uint32_t)(im * im);
+  for (int32_t i = 0; i < start; i++) out[i] = 0;
+  for (int32_t i = start; i < end; i++) {
+    int32_t re = in[2 * i], im = in[2 * i + 1];
+    out[i] = (uint32_t)(re * re) + (uint32_t)(im * im);
   }
+  for (int32_t i = end; i < params->count; i++) out[i] = 0;
 }

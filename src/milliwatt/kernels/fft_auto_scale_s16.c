@@ -8,11 +8,12 @@
  * Source: TensorFlow Lite Micro, signal/src/fft_auto_scale and max_abs.
  */
 #include "mw.h"
+#include "mw_bits.h"
 
 void mw_fft_auto_scale_s16(uint8_t *out, const int16_t *in, const mw_fft_auto_scale_params *params,
                            void *workspace) {
   int16_t *samples = (int16_t *)(void *)out;
-  int32_t size = params->size, padded = (size + 3) & ~3, most = 0, bits = 0;
+  int32_t size = params->size, padded = (size + 3) & ~3, most = 0;
   (void)workspace;
   for (int32_t i = 0; i < size; i++) {
     int32_t value = in[i];
@@ -22,7 +23,7 @@ void mw_fft_auto_scale_s16(uint8_t *out, const int16_t *in, const mw_fft_auto_sc
       most = (int16_t)-value;
     }
   }
-  while (most > 0 && most < 1 << 14) most <<= 1, bits++;
+  int32_t bits = most > 0 ? 15 - mw_bit_length_u32((uint32_t)most) : 0;
   for (int32_t i = 0; i < size; i++) samples[i] = (int16_t)((uint32_t)in[i] << bits);
   for (int32_t i = size; i < padded; i++) samples[i] = 0;
   int32_t *last = (int32_t *)(void *)(samples + padded);

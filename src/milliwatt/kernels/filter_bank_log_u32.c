@@ -10,10 +10,10 @@
  * Source: TensorFlow Lite Micro, signal/src/log and filter_bank_log.
  */
 #include "mw.h"
+#include "mw_bits.h"
 
 static uint32_t mw_log_u32(uint32_t x, const int16_t *table) {
-  int32_t whole = 31;
-  while (!(x >> whole)) whole--;
+  int32_t whole = mw_bit_length_u32(x) - 1;
   uint32_t above = x - (1u << whole);
   int32_t part = (int32_t)(whole < 16 ? above << (16 - whole) : above >> (whole - 16));
   const int16_t *segment = table + (part >> 9);

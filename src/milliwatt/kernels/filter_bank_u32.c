@@ -12,7 +12,7 @@
 void mw_filter_bank_u32(uint64_t *out, const uint32_t *in, const mw_filter_bank_params *params,
                         void *workspace) {
   const int32_t *band = params->bands;
-  const uint16_t *weights = params->weights;
+  const int16_t *weights = params->weights;
   uint64_t rest = 0; /* what the band before leaves over */
   (void)workspace;
   for (int32_t c = 0; c <= params->channels; c++, band += 2) {
@@ -20,9 +20,9 @@ void mw_filter_bank_u32(uint64_t *out, const uint32_t *in, const mw_filter_bank_
     uint64_t sum = rest;
     rest = 0;
     for (int32_t left = band[1]; left > 0; left--, weights += 2) {
-      uint32_t energy = *from++;
-      sum += (uint64_t)energy * weights[0];
-      rest += (uint64_t)energy * weights[1];
+      uint32_t energy = *from++, weight = (uint32_t)weights[0], unweight = (uint32_t)weights[1];
+      sum += (uint64_t)energy * weight;
+      rest += (uint64_t)energy * unweight;
     }
     if (c > 0) out[c - 1] = sum;
   }

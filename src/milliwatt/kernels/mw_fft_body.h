@@ -32,26 +32,35 @@ static inline MW_C MW_NAME(mw_leg)(MW_C x, int32_t by, const MW_C *turn, int32_t
   return j ? MW_NAME(mw_product)(value, *turn) : value;
 }
 
-/* Put `count` complex values, held[0..have) real numbers and zeros behind them, in order. */
-static void MW_NAME(mw_fft_order)(MW_C *out, const MW_T *held, int32_t have, int32_t count,
-                                  const int32_t *stages, int32_t stage_count) {
-  int32_t digits[16] = {0}, at = 0;
-  for (int32_t i = 0; i < count; i++) {
-    out[i].re = 2 * at < have ? held[2 * at] : 0;
-    out[i].im = 2 * at + 1 < have ? held[2 * at + 1] : 0;
-    for (int32_t s = stage_count - 1; s >= 0; s--) {
-      const int32_t *stage = stages + 3 * s;
-      at += stage[0];
-      if (++digits[s] < stage[1]) break;
-      at -= stage[0] * stage[1];
-      digits[s] = 0;
+/* Put `count` complex values, held[0..have) real numbers and zeros behind them, in order: places
+ * of the last stage side by side, those of the first farthest apart. */
+MW_NOINLINE void MW_NAME(mw_fft_order)(MW_C *out, const MW_T *held, int32_t have, int32_t count,
+                                       const int32_t *stages, int32_t stage_count) {
+  const int32_t *last = stages + 3 * (stage_count - 1), *stage;
+  int32_t digits[16] = {0}, *digit, first = 0, step = last[0];
+  for (MW_C *end = out + count; out < end;) {
+    MW_ROLLED
+    for (int32_t at = 2 * first, left = last[1]; left > 0; left--, out++, at += 2 * step) {
+      out->re = at < have ? held[at] : 0;
+      out->im = at + 1 < have ? held[at + 1] : 0;
+    }
+    stage = last, digit = digits;
+    MW_ROLLED
+    while (stage > stages) {
+      stage -= 3;
+      first += stage[0];
+      if (++*digit < stage[1]) break;
+      first -= stage[0] * stage[1];
+      *digit++ = 0;
     }
   }
 }
 
-static void MW_NAME(mw_fft_radix2)(MW_C *data, int32_t groups, int32_t length, const MW_C *turns) {
+MW_NOINLINE void MW_NAME(mw_fft_radix2)(MW_C *data, int32_t groups, int32_t length,
+                                        const MW_C *turns) {
   for (int32_t j = 0; j < length; j++) {
     MW_C *at = data + j;
+    MW_ROLLED
     for (int32_t g = 0; g < groups; g++, at += 2 * length) {
       MW_C a = MW_NAME(mw_leg)(at[0], 2, turns, 0);
       MW_C b = MW_NAME(mw_leg)(at[length], 2, turns + j * groups, j);
@@ -61,12 +70,13 @@ static void MW_NAME(mw_fft_radix2)(MW_C *data, int32_t groups, int32_t length, c
   }
 }
 
-MW_INLINE void MW_NAME(mw_fft_radix4)(MW_C *data, int32_t groups, int32_t length,
-                                      const MW_C *turns, int32_t inverse) {
+MW_NOINLINE void MW_NAME(mw_fft_radix4)(MW_C *data, int32_t groups, int32_t length,
+                                        const MW_C *turns, int32_t inverse) {
   for (int32_t j = 0; j < length; j++) {
     const MW_C *first = turns + j * groups, *second = first + j * groups;
     const MW_C *third = second + j * groups;
     MW_C *at = data + j;
+    MW_ROLLED
     for (int32_t g = 0; g < groups; g++, at += 4 * length) {
       MW_C a = MW_NAME(mw_leg)(at[0], 4, turns, 0);
       MW_C b = MW_NAME(mw_leg)(at[length], 4, first, j);
@@ -84,11 +94,13 @@ MW_INLINE void MW_NAME(mw_fft_radix4)(MW_C *data, int32_t groups, int32_t length
   }
 }
 
-static void MW_NAME(mw_fft_radix3)(MW_C *data, int32_t groups, int32_t length, const MW_C *turns) {
+MW_NOINLINE void MW_NAME(mw_fft_radix3)(MW_C *data, int32_t groups, int32_t length,
+                                        const MW_C *turns) {
   MW_T sine = turns[groups * length].im;
   for (int32_t j = 0; j < length; j++) {
     const MW_C *first = turns + j * groups, *second = first + j * groups;
     MW_C *at = data + j;
+    MW_ROLLED
     for (int32_t g = 0; g < groups; g++, at += 3 * length) {
       MW_C a = MW_NAME(mw_leg)(at[0], 3, turns, 0);
       MW_C b = MW_NAME(mw_leg)(at[length], 3, first, j);
@@ -110,10 +122,12 @@ static inline MW_C MW_NAME(mw_scaled)(MW_C x, MW_T factor) {
   return scaled;
 }
 
-static void MW_NAME(mw_fft_radix5)(MW_C *data, int32_t groups, int32_t length, const MW_C *turns) {
+MW_NOINLINE void MW_NAME(mw_fft_radix5)(MW_C *data, int32_t groups, int32_t length,
+                                        const MW_C *turns) {
   MW_C one = turns[groups * length], two = turns[2 * groups * length];
   for (int32_t j = 0; j < length; j++) {
     MW_C *at = data + j;
+    MW_ROLLED
     for (int32_t g = 0; g < groups; g++, at += 5 * length) {
       MW_C x[5];
       for (int32_t q = 0; q < 5; q++) {
@@ -164,26 +178,47 @@ static inline void MW_NAME(mw_fft_pair)(MW_C *sum, MW_C *turned, MW_C a, MW_C b,
   *turned = MW_NAME(mw_product)(MW_NAME(mw_minus)(low, high), turn);
 }
 
+/* The spectrum of 2 * count real numbers, in place: what was transformed as count complex ones. */
+MW_NOINLINE void MW_NAME(mw_fft_split)(MW_C *data, int32_t count, const MW_C *turns) {
+  MW_C *low = data, *high = data + count, sum, turned;
+  MW_T re = MW_SHARE(data[0].re, 2), im = MW_SHARE(data[0].im, 2);
+  low->re = MW_ADD(re, im);
+  high->re = MW_SUB(re, im);
+  low->im = high->im = 0;
+  MW_ROLLED
+  while (++low <= --high) {
+    MW_NAME(mw_fft_pair)(&sum, &turned, *low, *high, *turns++);
+    low->re = MW_HALF_ADD(sum.re, turned.re);
+    low->im = MW_HALF_ADD(sum.im, turned.im);
+    high->re = MW_HALF_SUB(sum.re, turned.re);
+    high->im = MW_HALF_SUB(turned.im, sum.im);
+  }
+}
+
+/* The inverse of mw_fft_split, but for scale: [count + 1] to [count]. */
+MW_NOINLINE void MW_NAME(mw_fft_join)(MW_C *out, const MW_C *in, int32_t count,
+                                      const MW_C *turns) {
+  const MW_C *low = in, *high = in + count;
+  MW_C *to = out, *back = out + count, sum, turned;
+  to->re = MW_SHARE(MW_ADD(low->re, high->re), 2);
+  to->im = MW_SHARE(MW_SUB(low->re, high->re), 2);
+  MW_ROLLED
+  while (++to <= --back) {
+    MW_NAME(mw_fft_pair)(&sum, &turned, *++low, *--high, *turns++);
+    *to = MW_NAME(mw_plus)(sum, turned);
+    back->re = MW_SUB(sum.re, turned.re);
+    back->im = MW_SUB(turned.im, sum.im);
+  }
+}
+
 /* [rows, in_size] to [rows, 2 * count + 2], in place in out. */
 MW_INLINE void MW_NAME(mw_fft_forward)(MW_T *out, const MW_T *in,
                                        const MW_NAME(mw_fft_params) *params) {
   const MW_C *turns = (const MW_C *)(const void *)params->last;
   MW_C *data = (MW_C *)(void *)out;
-  int32_t count = params->count;
-  for (int32_t r = 0; r < params->rows; r++, in += params->in_size, data += count + 1) {
+  for (int32_t r = 0; r < params->rows; r++, in += params->in_size, data += params->count + 1) {
     MW_NAME(mw_fft)(data, in, params->in_size, params, 0);
-    MW_T re = MW_SHARE(data[0].re, 2), im = MW_SHARE(data[0].im, 2);
-    data[0].re = MW_ADD(re, im);
-    data[count].re = MW_SUB(re, im);
-    data[0].im = data[count].im = 0;
-    for (int32_t k = 1; k <= count / 2; k++) {
-      MW_C sum, turned;
-      MW_NAME(mw_fft_pair)(&sum, &turned, data[k], data[count - k], turns[k - 1]);
-      data[k].re = MW_HALF_ADD(sum.re, turned.re);
-      data[k].im = MW_HALF_ADD(sum.im, turned.im);
-      data[count - k].re = MW_HALF_SUB(sum.re, turned.re);
-      data[count - k].im = MW_HALF_SUB(turned.im, sum.im);
-    }
+    MW_NAME(mw_fft_split)(data, params->count, turns);
   }
 }
 
@@ -192,18 +227,9 @@ MW_INLINE void MW_NAME(mw_fft_backward)(MW_T *out, const MW_T *in,
                                         const MW_NAME(mw_fft_params) *params, MW_T *packed) {
   const MW_C *turns = (const MW_C *)(const void *)params->last;
   const MW_C *from = (const MW_C *)(const void *)in;
-  MW_C *to = (MW_C *)(void *)packed;
   int32_t count = params->count;
   for (int32_t r = 0; r < params->rows; r++, from += count + 1, out += 2 * count) {
-    to[0].re = MW_SHARE(MW_ADD(from[0].re, from[count].re), 2);
-    to[0].im = MW_SHARE(MW_SUB(from[0].re, from[count].re), 2);
-    for (int32_t k = 1; k <= count / 2; k++) {
-      MW_C sum, turned;
-      MW_NAME(mw_fft_pair)(&sum, &turned, from[k], from[count - k], turns[k - 1]);
-      to[k] = MW_NAME(mw_plus)(sum, turned);
-      to[count - k].re = MW_SUB(sum.re, turned.re);
-      to[count - k].im = MW_SUB(turned.im, sum.im);
-    }
+    MW_NAME(mw_fft_join)((MW_C *)(void *)packed, from, count, turns);
     MW_NAME(mw_fft)((MW_C *)(void *)out, packed, 2 * count, params, 1);
   }
 }

@@ -35,7 +35,7 @@ typedef struct {
 typedef struct {
   int32_t channels;
   const int32_t *bands;   /* [channels + 1][2]: first frequency, width */
-  const uint16_t *weights; /* {weight, unweight} of every frequency of every band, in order */
+  const int16_t *weights; /* {weight, unweight} of every frequency of every band, in order */
 } mw_filter_bank_params;
 
 typedef struct {

@@ -10,11 +10,11 @@
  * Source: TensorFlow Lite Micro, signal/src/pcan_argc_fixed; Wang et al., ICASSP 2017.
  */
 #include "mw.h"
+#include "mw_bits.h"
 
 static uint32_t mw_pcan_gain(uint32_t noise, const int16_t *gains) {
   if (noise <= 2) return (uint32_t)gains[noise];
-  int32_t bits = 2;
-  while (bits < 32 && noise >> bits) bits++;
+  int32_t bits = mw_bit_length_u32(noise);
   const int16_t *octave = gains + 4 * bits - 6;
   uint32_t moved = bits < 11 ? noise << (11 - bits) : noise >> (bits - 11);
   int32_t place = (int32_t)(moved & 0x3FF);

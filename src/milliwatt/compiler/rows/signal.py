@@ -97,7 +97,7 @@ def lower_filter_bank(node: Node) -> Lowered:
     fields = (
         ("channels", node.type.size),
         ("bands", bands.astype(np.int32).reshape(-1)),
-        ("weights", packed.astype(np.uint16).reshape(-1)),
+        ("weights", packed.reshape(-1)),
     )
     return Lowered(fields, operands=(0,))
 
