@@ -210,8 +210,9 @@ CAST_RESULTS = (S8, S16, S32, U32, F32)
 
 def _cast(rng: Rng, dtype: DType) -> Node:
     x = graph_input(some_shape(rng), dtype, "x", None)
-    results = [kind for kind in CAST_RESULTS if dtype is not F32 or kind is not U32]
-    return Node(Op.CAST, (x,), Cast(results[size(rng, 0, len(results) - 1)]), "y")
+    if dtype is F32 and rng.random() < 0.5:
+        x = constant(random_values(rng, x.type) * np.float32(10.0 ** rng.uniform(0, 10)), "x")
+    return Node(Op.CAST, (x,), Cast(CAST_RESULTS[size(rng, 0, len(CAST_RESULTS) - 1)]), "y")
 
 
 REAL = (Op.NEG, Op.SIN, Op.COS, Op.EXP, Op.SQUARE, Op.FLOOR, Op.CEIL, Op.ROUND)

@@ -322,9 +322,7 @@ def _infer_cast(attrs: Cast, ins: Types) -> Type:
 
 
 def _run_cast(attrs: Cast, out: Type, ins: Types, args: Arrays) -> np.ndarray:
-    """C's conversion. Reals lose their fraction, saturate in 32 bits (64 for s64), then keep the
-    low bits of the result's type; NaN gives 0.
-    """
+    """Integers keep their low bits; reals lose their fraction and saturate, NaN gives 0."""
     x = args[0]
     if out.dtype is DType.BOOL:
         return np.not_equal(x, 0)
@@ -332,8 +330,7 @@ def _run_cast(attrs: Cast, out: Type, ins: Types, args: Arrays) -> np.ndarray:
         return x.astype(out.dtype.numpy)
     if out.dtype is F32:
         return x
-    wide = out.dtype if out.dtype in (DType.U32, S64) else S32
-    low, high = wide.limits
+    low, high = out.dtype.limits
     real = np.nan_to_num(x.astype(np.float64), nan=0.0)
     # In float64 the most of s64 rounds up and would not convert: it is put in afterwards.
     inside = np.where((real < high) & (real > low), np.trunc(real), 0).astype(np.int64)
