@@ -138,6 +138,6 @@ _GRIDS: dict[str, Callable[[DType], Iterator[Node]]] = {
 CASES: tuple[Case, ...] = tuple(
     (f"{name}-{dtype}-{number}", node)
     for name, make in (*_GRIDS.items(), ("resize_bilinear", resize(Op.RESIZE_BILINEAR)))
-    for dtype in (_ANY if name in _GRIDS else (DType.S8, DType.F32))
+    for dtype in (_ANY if name in _GRIDS else (DType.S8, DType.S16, DType.F32))
     for number, node in enumerate(make(dtype))
 )

@@ -15,6 +15,7 @@ from support.tflite_ops import TfliteFile
 
 FileDraw = Callable[[Rng, DType], bytes]
 S8, S16, S32, S64, F32 = DType.S8, DType.S16, DType.S32, DType.S64, DType.F32
+U8, BOOL = DType.U8, DType.BOOL
 
 
 def _input(rng: Rng, dtype: DType, shape: tuple[int, ...]) -> Type:
@@ -318,15 +319,15 @@ def _broadcast_args(rng: Rng, dtype: DType) -> bytes:
 
 # name -> (draw, judge, element types). RANGE is in the tests: TFLite gives it no fixed shape.
 FILES: dict[str, tuple[FileDraw, str, tuple[DType, ...]]] = {
-    "SLICE": (_slice, "tflm", (S8, F32, S16, S32)),
-    "STRIDED_SLICE": (_strided_slice, "tflm", (S8, F32, S16, S32)),
-    "STRIDED_SLICE-extended": (_strided_slice_extended, "litert", (S8, F32)),
+    "SLICE": (_slice, "tflm", (S8, F32, S16, S32, BOOL)),
+    "STRIDED_SLICE": (_strided_slice, "tflm", (S8, F32, S16, S32, BOOL)),
+    "STRIDED_SLICE-extended": (_strided_slice_extended, "litert", (S8, F32, U8)),
     "STRIDED_SLICE-offset": (_strided_slice_offset, "litert", (S8,)),
     "SPLIT": (_split, "tflm", (S8, F32, S16, S32)),
     "SPLIT_V": (_split_v, "tflm", (S8, F32, S16, S32)),
     "UNPACK": (_unpack, "tflm", (S8, F32, S16, S32)),
     "PACK": (_pack, "tflm", (S8, F32, S16, S32, S64)),
-    "REVERSE_V2": (_reverse, "tflm", (S8, F32, S16, S32, S64)),
+    "REVERSE_V2": (_reverse, "tflm", (S8, F32, S16, S32, S64, U8, BOOL)),
     "TILE": (_tile, "litert", (S8, F32, S16, S32)),
     "SPACE_TO_DEPTH": (_space_to_depth, "tflm", (S8, F32)),
     "DEPTH_TO_SPACE": (_depth_to_space, "tflm", (S8, F32)),

@@ -43,7 +43,7 @@ typedef struct {
 typedef struct {
   int32_t batches, in_h, in_w, channels, out_h, out_w;
   int32_t first_y, step_y, first_x, step_x; /* 10 bits behind the point */
-} mw_resize_bilinear_s8_params;
+} mw_resize_bilinear_s8_params; /* also resize_bilinear_s16 */
 
 typedef struct {
   int32_t batches, in_h, in_w, channels, out_h, out_w;
@@ -59,6 +59,8 @@ void mw_dynamic_update_slice(void *out, const void *in, const void *update, cons
                              const mw_dynamic_update_slice_params *params, void *workspace);
 void mw_resize_bilinear_s8(int8_t *out, const int8_t *in,
                            const mw_resize_bilinear_s8_params *params, void *workspace);
+void mw_resize_bilinear_s16(int16_t *out, const int16_t *in,
+                            const mw_resize_bilinear_s8_params *params, void *workspace);
 void mw_resize_bilinear_f32(float *out, const float *in,
                             const mw_resize_bilinear_f32_params *params, void *workspace);
 

@@ -10,20 +10,7 @@
  * last cell. Source: TensorFlow Lite integer reference, RESIZE_BILINEAR.
  */
 #include "mw.h"
-
-typedef struct {
-  int32_t low, high, weight; /* of the cell `high`; 1024 minus it of `low` */
-} mw_side_s8;
-
-static mw_side_s8 mw_side_at_s8(int32_t place, int32_t size) {
-  mw_side_s8 side = {0, 0, 0};
-  if (place > 0) {
-    side.low = mw_min_s32(place >> 10, size - 1);
-    side.high = mw_min_s32((place + 1023) >> 10, size - 1);
-    if (side.low != side.high) side.weight = place - (side.low << 10);
-  }
-  return side;
-}
+#include "mw_side.h"
 
 void mw_resize_bilinear_s8(int8_t *out, const int8_t *in,
                            const mw_resize_bilinear_s8_params *params, void *workspace) {
@@ -31,10 +18,10 @@ void mw_resize_bilinear_s8(int8_t *out, const int8_t *in,
   (void)workspace;
   for (int32_t batch = 0; batch < params->batches; batch++, in += params->in_h * row) {
     for (int32_t i = 0; i < params->out_h; i++) {
-      mw_side_s8 y = mw_side_at_s8(params->first_y + i * params->step_y, params->in_h);
+      mw_side y = mw_side_at(params->first_y + i * params->step_y, params->in_h);
       const int8_t *upper = in + y.low * row, *lower = in + y.high * row;
       for (int32_t j = 0; j < params->out_w; j++) {
-        mw_side_s8 x = mw_side_at_s8(params->first_x + j * params->step_x, params->in_w);
+        mw_side x = mw_side_at(params->first_x + j * params->step_x, params->in_w);
         int32_t left = x.low * channels, right = x.high * channels;
         int32_t w11 = y.weight * x.weight, w10 = (y.weight << 10) - w11;
         int32_t w01 = (x.weight << 10) - w11, w00 = (1 << 20) - (y.weight << 10) - w01;

@@ -107,9 +107,19 @@ OPERATORS: dict[str, Draw] = {
     "resize_nearest": _resize(Op.RESIZE_NEAREST),
 }
 _WIDE = ("strided_slice", "broadcast_to", "dynamic_update_slice")
+_LITERT = ("gather", "gather_nd", "mirror_pad")
+# What TensorFlow Lite Micro lacks.
+ORACLE: dict[tuple[str, DType], str] = {
+    **{(name, dtype): "litert" for name in _LITERT for dtype in (DType.S16, DType.S32)},
+    ("resize_bilinear", DType.S16): "litert",
+}
 # (operator, element type of its activations): what is compared with TensorFlow Lite Micro.
 GRID: list[tuple[str, DType]] = [
     *((name, dtype) for name in OPERATORS for dtype in (DType.S8, DType.F32)),
     *((name, dtype) for name in _WIDE for dtype in (DType.S16, DType.S32)),
+    ("strided_slice", DType.BOOL),
+    ("broadcast_to", DType.BOOL),
+    ("broadcast_to", DType.S64),
     ("resize_nearest", DType.S16),
+    *ORACLE,
 ]

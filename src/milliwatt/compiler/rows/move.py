@@ -15,7 +15,7 @@ from milliwatt.ir.attrs.move import Gather, MirrorPad, Resize, StridedSlice
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.move import mirror_maps
-from milliwatt.ir.ops.resize import nearest_map, places_f32, step_s8
+from milliwatt.ir.ops.resize import integer_step, nearest_map, places_f32
 
 
 def lower_strided_slice(node: Node) -> Lowered:
@@ -169,14 +169,14 @@ def _image_fields(node: Node) -> tuple[Field, ...]:
     return tuple(zip(names, (*x, *out[1:3]), strict=True))
 
 
-def lower_bilinear_s8(node: Node) -> Lowered:
+def lower_bilinear_integer(node: Node) -> Lowered:
     """resize_bilinear: places are counted in C."""
     assert isinstance(node.attrs, Resize)
     names = (("first_y", "step_y"), ("first_x", "step_x"))
     places = [
         pair
         for axis in (0, 1)
-        for pair in zip(names[axis], step_s8(node.attrs, axis, node.src[0].type), strict=True)
+        for pair in zip(names[axis], integer_step(node.attrs, axis, node.src[0].type), strict=True)
     ]
     return Lowered((*_image_fields(node), *places))
 
@@ -191,7 +191,7 @@ def lower_bilinear_f32(node: Node) -> Lowered:
 
 _SLICE, _TAKE = ("strided_slice", "strided_slice_params"), ("take", "take_params")
 _GATHER = ("gather", "gather_params")
-_S8, _F32 = ("s8", "s8"), ("f32", "f32")
+_S8, _S16, _F32 = ("s8", "s8"), ("s16", "s16"), ("f32", "f32")
 ROWS: tuple[Row, ...] = (
     Row(Op.STRIDED_SLICE, ANY, *_SLICE, lower_strided_slice),
     Row(Op.BROADCAST_TO, ANY, *_SLICE, lower_broadcast_to),
@@ -220,7 +220,14 @@ ROWS: tuple[Row, ...] = (
         _S8,
         "resize_bilinear_s8",
         "resize_bilinear_s8_params",
-        lower_bilinear_s8,
+        lower_bilinear_integer,
+    ),
+    Row(
+        Op.RESIZE_BILINEAR,
+        _S16,
+        "resize_bilinear_s16",
+        "resize_bilinear_s8_params",
+        lower_bilinear_integer,
     ),
     Row(
         Op.RESIZE_BILINEAR,

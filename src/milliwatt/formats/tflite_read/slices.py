@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from milliwatt.formats.tflite_read.moves import axis_of, known, moves, numbers, part
 from milliwatt.formats.tflite_read.site import Reader, Site
 from milliwatt.ir.attrs import Concat, Reshape
@@ -11,6 +13,7 @@ from milliwatt.ir.ops import Op
 
 # Options of STRIDED_SLICE: sets of entries, one bit each.
 _OPEN_BEGIN, _OPEN_END, _ELLIPSIS, _NEW_AXIS, _SHRINK, _OFFSET = range(6)
+_MOST_ENTRIES = 32  # the bits of a mask
 
 
 def _strided_slice(site: Site) -> Node:
@@ -18,6 +21,8 @@ def _strided_slice(site: Site) -> Node:
     x, begin = site.operand(0), numbers(site, 1)
     shape, count = x.type.shape, len(begin)
     end, strides = numbers(site, 2, count), numbers(site, 3, count)
+    if count > _MOST_ENTRIES:
+        site.fail(f"{count} entries; {_MOST_ENTRIES} at most wanted")
     masks = [site.option(field, "i") for field in range(_OFFSET)]
 
     def has(mask: int, entry: int) -> bool:
@@ -111,10 +116,10 @@ def _pieces(site: Site, x: Node, axis: int, sizes: list[int]) -> tuple[Node, ...
         )
     if len(sizes) != len(site.outs):
         site.fail(f"{len(site.outs)} results; {len(sizes)} wanted")
-    begins = [sum(sizes[:at]) for at in range(len(sizes))]
+    ends = itertools.accumulate(sizes)
     return tuple(
-        moves(site, x, (Op.STRIDED_SLICE, part(x, axis, begin, size)), result=at)
-        for at, (begin, size) in enumerate(zip(begins, sizes, strict=True))
+        moves(site, x, (Op.STRIDED_SLICE, part(x, axis, end - size, size)), result=at)
+        for at, (end, size) in enumerate(zip(ends, sizes, strict=True))
     )
 
 

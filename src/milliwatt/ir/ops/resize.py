@@ -63,7 +63,7 @@ def _run_nearest(attrs: Resize, out: Type, ins: Types, args: Arrays) -> np.ndarr
 
 
 def _infer_bilinear(attrs: Resize, ins: Types) -> Type:
-    want_dtype("input", ins[0], DType.S8, DType.F32)
+    want_dtype("input", ins[0], DType.S8, DType.S16, DType.F32)
     want(
         not (attrs.align_corners and attrs.half_pixel_centers),
         "align_corners and half_pixel_centers; one of them wanted",
@@ -71,7 +71,7 @@ def _infer_bilinear(attrs: Resize, ins: Types) -> Type:
     return _infer_resize(attrs, ins)
 
 
-def step_s8(attrs: Resize, axis: int, x: Type) -> tuple[int, int]:
+def integer_step(attrs: Resize, axis: int, x: Type) -> tuple[int, int]:
     """(place of the first row or column, distance of the next), with 10 bits behind the point."""
     size, to = x.shape[1 + axis], attrs.size[axis]
     last = attrs.align_corners and to > 1
@@ -108,7 +108,7 @@ def _run_bilinear(attrs: Resize, out: Type, ins: Types, args: Arrays) -> np.ndar
     sides = []
     for axis in (0, 1):
         if whole:
-            start, step = step_s8(attrs, axis, ins[0])
+            start, step = integer_step(attrs, axis, ins[0])
             place = start + step * np.arange(attrs.size[axis])
         else:
             place = places_f32(attrs, axis, ins[0])
