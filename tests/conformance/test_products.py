@@ -55,6 +55,31 @@ def test_zero_points_of_weights_are_those_of_uint8_kernels(name: str) -> None:
     assert compared > 60
 
 
+def test_tflm_leaves_zero_points_of_int8_convolution_weights_out() -> None:
+    """docs/spec.md, "Known deviations": the specification wants 0 there, other files exist."""
+    differing = 0
+    for seed in range(20):
+        graph = single_op("conv2d_offset", S8, seed)
+        model, inputs = write_tflite(graph), random_inputs(graph, seed)
+        differing += int((Tflm(model).run(inputs) != run(read_tflite(model), inputs)[0]).any())
+    assert differing > 0, "TFLM subtracts them now: take the row out of docs/spec.md"
+
+
+def test_tflm_takes_a_depthwise_bias_of_16x8_for_64_bits() -> None:
+    """docs/spec.md, "Known deviations": with 32 bits it reads beyond it, LiteRT refuses."""
+    x = graph_input((1, 2, 2, 2), S16, "x", HALF)
+    weight = constant(np.full((1, 1, 1, 2), 4, np.int8), "w", Quant.per_tensor(0.25))
+    bias = constant(np.array([7, 1], np.int32), "b", Quant.per_tensor(0.125))
+    out = Conv2d(quant=Quant.per_tensor(0.125))
+    graph = Graph((x,), (Node(Op.DEPTHWISE_CONV2D, (x, weight, bias), out, "y"),))
+    model, inputs = write_tflite(graph), [np.arange(8, dtype=np.int16).reshape(1, 2, 2, 2)]
+    got = run(read_tflite(model), inputs)[0]
+    np.testing.assert_array_equal(got, 4 * inputs[0] + bias.value)
+    with pytest.raises(RuntimeError, match="kTfLiteInt64"):
+        litert(model, inputs)
+    assert (Tflm(model).run(inputs) != got).any(), "take the row out of docs/spec.md"
+
+
 def s16_graph(op: Op, out: float = 40.0) -> Graph:
     """conv2d or fully_connected of s16 without a bias, its sums far beyond 32 bits."""
     rng = np.random.default_rng(3)

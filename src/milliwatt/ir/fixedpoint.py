@@ -91,8 +91,9 @@ def multiply_wide(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
     shift < 8 are the reference's contract. Source: TFLite's 16x8 specification.
     """
     right = np.maximum(15 - np.asarray(shift, np.int64), 1)
-    raised = np.asarray(x, np.int64) * reduced_multiplier(multiplier)
-    return wrap32((raised + (np.int64(1) << (right - 1))) >> right)
+    half: Ints = np.left_shift(1, right - 1, dtype=np.int64)
+    raised: Ints = np.asarray(x, np.int64) * reduced_multiplier(multiplier)
+    return wrap32((raised + half) >> right)
 
 
 def saturating_shift_left(x: Ints, bits: int) -> Ints:

@@ -230,7 +230,7 @@ def grouped_product(columns: np.ndarray, weight: np.ndarray, groups: int) -> np.
     pixels, taps, _ = columns.shape
     split = columns.reshape(pixels, taps, groups, -1).transpose(2, 0, 1, 3)
     filters = weight.reshape(groups, weight.shape[0] // groups, -1)
-    sums = split.reshape(groups, pixels, -1) @ filters.transpose(0, 2, 1)
+    sums: np.ndarray = split.reshape(groups, pixels, -1) @ filters.transpose(0, 2, 1)
     return sums.transpose(1, 0, 2).reshape(pixels, -1)
 
 
