@@ -6,7 +6,8 @@
 The suite is the files of one operator that the tests draw (every pair of operator and type, all
 options) and random networks of several operators, written by milliwatt's own writer. Each is read
 back; the judge is the `tflite-micro` interpreter, and LiteRT's reference kernels where that lacks
-the operator or type. `--folder` takes the .tflite files of a folder instead, whoever wrote them.
+the operator or type; where TFLM differs from LiteRT and we do not, that is noted (docs/spec.md has
+the known ones). `--folder` takes the .tflite files of a folder instead, whoever wrote them.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Row:
     differing: Counter[str] = field(default_factory=Counter)
     error: dict[str, float] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, rung: str, found: Difference) -> None:
         """Count one comparison with the judge."""
@@ -85,8 +87,13 @@ class Row:
             cells[f"{rung}_files"] = self.tested[rung]
             cells[f"{rung}_differing_bytes"] = self.differing[rung]
             cells[f"{rung}_worst_error"] = f"{self.error.get(rung, 0.0):.1e}"
+        cells["tflm_deviations"] = len(self.notes)
         cells["failures"] = len(self.failed)
         return cells
+
+
+Judged = tuple[Case, Row, list[Outputs]]
+"""A file, its row and the judge's outputs."""
 
 
 def suite(count: int) -> list[Case]:
@@ -158,7 +165,7 @@ def judged(case: Case) -> tuple[Case, list[Outputs]]:
         return other, other.wanted()
 
 
-def run_reference(cases: Sequence[tuple[Case, Row]]) -> list[tuple[Case, Row, list[Outputs]]]:
+def run_reference(cases: Sequence[tuple[Case, Row]]) -> list[Judged]:
     """Compare the reference with the judge on every file; those that a judge could run."""
     able = []
     for given, row in cases:
@@ -167,13 +174,28 @@ def run_reference(cases: Sequence[tuple[Case, Row]]) -> list[tuple[Case, Row, li
         except (RuntimeError, ValueError) as error:
             row.failed.append(f"no judge runs it: {str(error).splitlines()[0][:200]}")
             continue
+        found = difference(case, wanted, case.reference())
+        if found.problem and case.judge == "tflm" and (other := _second(case)):
+            row.notes.append(f"TFLM differs from LiteRT: {found.problem.splitlines()[0]}")
+            case, wanted, found = other
         row.judges[case.judge] += 1
-        row.add("reference", difference(case, wanted, case.reference()))
+        row.add("reference", found)
         able.append((case, row, wanted))
     return able
 
 
-def run_board(board: str, able: Sequence[tuple[Case, Row, list[Outputs]]]) -> None:
+def _second(case: Case) -> tuple[Case, list[Outputs], Difference] | None:
+    """The case with LiteRT as its judge, where that agrees with us and TFLM does not."""
+    other = replace(case, judge="litert")
+    try:
+        wanted = other.wanted()
+    except (RuntimeError, ValueError):
+        return None
+    found = difference(other, wanted, other.reference())
+    return None if found.problem else (other, wanted, found)
+
+
+def run_board(board: str, able: Sequence[Judged]) -> None:
     """Compare one board with the judge, many files a firmware."""
     fit = []
     for case, row, wanted in able:
@@ -182,15 +204,25 @@ def run_board(board: str, able: Sequence[tuple[Case, Row, list[Outputs]]]) -> No
         else:
             fit.append((case, row, wanted))
     for start in range(0, len(fit), PER_FIRMWARE):
-        some = fit[start : start + PER_FIRMWARE]
-        got = results([case for case, _, _ in some], board)
-        for (case, row, wanted), (_, outputs) in zip(some, got, strict=True):
-            row.add(board, difference(case, wanted, outputs))
+        _run_firmware(board, fit[start : start + PER_FIRMWARE])
 
 
-def spread(
-    cases: Sequence[tuple[Case, Row, list[Outputs]]], count: int
-) -> list[tuple[Case, Row, list[Outputs]]]:
+def _run_firmware(board: str, some: Sequence[Judged]) -> None:
+    """Compare the files of one firmware; halves of them where it cannot be built or run."""
+    try:
+        got = list(results([case for case, _, _ in some], board))
+    except MilliwattError as error:
+        if len(some) == 1:
+            some[0][1].failed.append(f"{board}: {some[0][0]}: {str(error).splitlines()[0][:300]}")
+            return
+        for half in (some[: len(some) // 2], some[len(some) // 2 :]):
+            _run_firmware(board, half)
+        return
+    for (case, row, wanted), (_, outputs) in zip(some, got, strict=True):
+        row.add(board, difference(case, wanted, outputs))
+
+
+def spread(cases: Sequence[Judged], count: int) -> list[Judged]:
     """`count` of the cases, spread evenly over them all."""
     step = max(len(cases) / max(count, 1), 1.0)
     return [cases[math.floor(i * step)] for i in range(min(count, len(cases)))]
@@ -208,6 +240,8 @@ def report(rows: Sequence[Row], rungs: Sequence[str], names: int) -> None:
         judge = "+".join(sorted(row.judges))
         print(f"{row.name[:names]:{names}} {row.dtype[:5]:>5} {row.files:>5} {judge:>11}{cells}")
     for row in rows:
+        for line in row.notes[:1]:
+            print(f"NOTE {row.name}, {len(row.notes)} files: {line}")
         for line in row.failed:
             print(f"FAILED {row.name}: {line}")
     for rung in rungs:

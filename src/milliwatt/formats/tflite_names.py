@@ -5,6 +5,12 @@ from __future__ import annotations
 WRITTEN_BY = "milliwatt"
 """Description of the files that milliwatt writes: their names are the nodes' own."""
 
+
+def parameter_name(node: str, number: int) -> str:
+    """Name of a constant operand that milliwatt's files state and graphs have no node for."""
+    return f"{node}.parameter{number}"
+
+
 OPERATORS = tuple(
     """
     ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE

@@ -7,12 +7,13 @@ numbers follow TensorFlow Lite's `schema.fbs`, version 3.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from milliwatt.errors import InvalidGraph
-from milliwatt.formats.tflite_names import OPERATORS, TENSOR_TYPES, WRITTEN_BY
+from milliwatt.formats.tflite_names import OPERATORS, TENSOR_TYPES, WRITTEN_BY, parameter_name
 from milliwatt.formats.tflite_write import WRITERS
 from milliwatt.formats.tflite_write.flat import FlatWriter
 from milliwatt.formats.tflite_write.versions import version
@@ -21,7 +22,7 @@ from milliwatt.formats.tflite_write.written import Field, Written
 from milliwatt.ir.attrs.control import Control, Part, State, bundle_type
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
-from milliwatt.ir.types import DType, Quant, Type
+from milliwatt.ir.types import DType, Quant, Type, dtype_of
 from milliwatt.ir.verify import verify
 
 _TYPE_NAMES = {
@@ -281,12 +282,13 @@ class _Subgraph:
         sources = node.src if written.operands is None else written.operands
         operands: list[int] = []
         types: list[Type | None] = []
-        for at, source in enumerate((*sources, *written.parameters)):
+        parameters = itertools.count()
+        for source in (*sources, *written.parameters):
             if isinstance(source, np.ndarray):
-                kind = Type(source.shape, DType.S32)
-                if source.dtype != np.int32:
-                    kind = Type(source.shape, node.type.dtype, node.type.quant)
-                name = f"{node.name}.parameter{max(at - len(sources), 0)}"
+                kind = Type(source.shape, node.type.dtype, node.type.quant)
+                if source.dtype in (np.int32, np.int64):
+                    kind = Type(source.shape, dtype_of(source))
+                name = parameter_name(node.name, next(parameters))
                 operands.append(self._tensor(name, kind, source))
                 types.append(kind)
             else:

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from milliwatt.formats.tflite_names import parameter_name
 from milliwatt.formats.tflite_read.site import RELU_N1_TO_1, Reader, Site
 from milliwatt.ir.attrs import (
     NO_CLAMP,
@@ -87,6 +88,8 @@ def weights(site: Site, rank: int, option: int | None) -> tuple[Node, ...]:
         real = dequantize_array(weight.value, weight.type)
         weight = constant(real, f"{site.name}.weight")
     narrow = option is not None and site.option(option, "b") == _INT32
+    if bias is not None and bias.name == parameter_name(site.name, 0):
+        bias = None  # the zeros that milliwatt's own files state for none
     if bias is None and x.dtype is DType.S16 and narrow:
         bias = _no_bias(site, weight.type)
     return (weight,) if bias is None else (weight, bias)

@@ -78,7 +78,11 @@ def _strides(a: Conv2d | Pool2d) -> dict[int, Field]:
 def _conv2d(node: Node, a: Any) -> Written:
     options = {0: _padding(node), **_strides(a), 3: fused(a.clamp, node)}
     dilation: dict[int, Field] = {4: ("i", a.dilation[1]), 5: ("i", a.dilation[0])}
-    return Written("CONV_2D", 1, {**options, **dilation, **_sums(node, 6)})
+    zeros = []
+    if len(node.src) == 2:  # LiteRT takes no CONV_2D without a bias
+        sums = {DType.F32: np.float32, DType.S16: np.int64}.get(node.type.dtype, np.int32)
+        zeros = [np.zeros(node.type.shape[3], sums)]
+    return Written("CONV_2D", 1, {**options, **dilation, **_sums(node, 6)}, zeros)
 
 
 def _depthwise(node: Node, a: Any) -> Written:
