@@ -6,7 +6,7 @@
  * Layouts: in [batches, in_h, in_w, channels], out [batches, out_h, out_w, channels].
  * Ranges: heights and widths up to 2^20 (the IR's rule): no place leaves 32 bits; the sums take
  * 64. Workspace: none. Out may not overlap in.
- * Rounding: half away from zero. A place past the last cell, where TFLite reads outside, is the
+ * Rounding: half away from zero. A place past the last cell, where TFLM reads outside, is the
  * last cell. Source: TensorFlow Lite integer reference, RESIZE_BILINEAR.
  */
 #include "mw.h"

@@ -54,7 +54,7 @@ def test_updates_that_would_leave_are_moved_inside() -> None:
 @pytest.mark.parametrize("dtype", [S8, F32], ids=str)
 @pytest.mark.parametrize(("align", "half"), [(False, False), (True, False), (False, True)])
 def test_one_cell_fills_any_image(dtype: DType, align: bool, half: bool) -> None:
-    """The rounded step leads past a single cell at 70 times its size; TFLite reads outside."""
+    """The rounded step leads past a single cell at 70 times its size."""
     x = np.array([-77, 5], dtype.numpy).reshape(1, 1, 1, 2)
     got = value(Op.RESIZE_BILINEAR, Resize((70, 200), align, half), x)
     assert (got == np.broadcast_to(x, (1, 70, 200, 2))).all()

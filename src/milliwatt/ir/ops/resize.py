@@ -95,7 +95,7 @@ def _neighbours(
     """(lower index, upper index, weight of the upper) at places with `one` as the unit.
 
     Where both are the same the weight is 0; TFLite gives that cell two weights that sum to one.
-    Rounding of the step may lead past the last cell, where TFLite reads outside: the last one.
+    Rounding of the step may lead past the last cell, where TFLM reads outside: the last one.
     """
     low = np.clip(np.floor(place / one).astype(np.int64), 0, size - 1)
     high = np.clip(np.ceil(place / one).astype(np.int64), 0, size - 1)
