@@ -17,7 +17,10 @@ from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.reference import Session
 from milliwatt.ir.text import print_graph
+from milliwatt.ir.types import DType
+from support.conformance import Case, difference
 from support.custom_ops import Kind, custom_model
+from support.ladder import results
 from support.ops.core import random_values
 from support.oracle import Tflm
 
@@ -32,7 +35,7 @@ def frames(model: bytes, seed: int) -> list[list[np.ndarray]]:
     return [[random_values(rng, node.type) for node in inputs] for _ in range(RUNS)]
 
 
-def same_runs(model: bytes, results: int = 1, flagged: bool = False, seed: int = 0) -> list[bool]:
+def same_runs(model: bytes, count: int = 1, flagged: bool = False, seed: int = 0) -> list[bool]:
     """Compare TFLM, the reference, and the written-back file in TFLM; the flags of every run."""
     graph = read_tflite(model)
     again = write_tflite(graph)
@@ -40,8 +43,8 @@ def same_runs(model: bytes, results: int = 1, flagged: bool = False, seed: int =
     oracle, session, rewritten = Tflm(model), Session(graph), Tflm(again)
     flags = []
     for number, given in enumerate(frames(model, seed)):
-        wanted, got = oracle.run_all(given, results), session.run(given)
-        ours = rewritten.run_all(given, results)
+        wanted, got = oracle.run_all(given, count), session.run(given)
+        ours = rewritten.run_all(given, count)
         if flagged:
             assert got[1] == wanted[1] == ours[1], f"run {number}: valid {got[1]}"
             flags.append(bool(wanted[1]))
@@ -53,19 +56,62 @@ def same_runs(model: bytes, results: int = 1, flagged: bool = False, seed: int =
     return flags
 
 
+def framer(size: int, step: int, count: int, outer: tuple[int, ...], prefill: bool) -> bytes:
+    """A file of one framer: `count` frames a run."""
+    return custom_model(
+        "SignalFramer",
+        [((*outer, step * count), "int16")],
+        [((*outer, count, size), "int16"), ((), "bool")],
+        {"frame_size": size, "frame_step": step, "prefill": prefill},
+    )
+
+
+def delay(shape: tuple[int, ...], length: int) -> bytes:
+    """A file of one delay."""
+    kinds = [(shape, "int16")]
+    return custom_model("SignalDelay", kinds, kinds, {"delay_length": length})
+
+
+def stacker(left: int, right: int, step: int, channels: int = 5) -> bytes:
+    """A file of one stacker."""
+    count = left + right + 1
+    options = {
+        "num_channels": channels,
+        "stacker_left_context": left,
+        "stacker_right_context": right,
+        "stacker_step": step,
+    }
+    results: list[Kind] = [((channels * count,), "int16"), ((), "bool")]
+    return custom_model("SignalStacker", [((channels,), "int16")], results, options)
+
+
+def overlap_add(shape: tuple[int, ...], step: int, dtype: str) -> bytes:
+    """A file of one overlap-add."""
+    *outer, count, _ = shape
+    out = [((*outer, count * step), dtype)]
+    options = {"T": 7 if dtype == "int16" else 0, "frame_step": step}
+    return custom_model("SignalOverlapAdd", [(shape, dtype)], out, options)
+
+
+def circular_buffer(slots: int) -> bytes:
+    """A file of one circular buffer that runs on every call."""
+    return custom_model(
+        "CIRCULAR_BUFFER",
+        [((1, 1, 2, 3), "int8")],
+        [((1, slots, 2, 3), "int8")],
+        {"cycles_max": 1},
+        variables=True,
+    )
+
+
 @pytest.mark.parametrize("prefill", [False, True])
 @pytest.mark.parametrize("outer", [(), (2,), (2, 3)])
 @pytest.mark.parametrize(
     ("size", "step", "count"), [(3, 2, 1), (4, 2, 1), (5, 5, 1), (7, 2, 3), (10, 3, 1), (9, 4, 2)]
 )
 def test_framer(size: int, step: int, count: int, outer: tuple[int, ...], prefill: bool) -> None:
-    model = custom_model(
-        "SignalFramer",
-        [((*outer, step * count), "int16")],
-        [((*outer, count, size), "int16"), ((), "bool")],
-        {"frame_size": size, "frame_step": step, "prefill": prefill},
-    )
-    flags = same_runs(model, results=2, flagged=True)
+    model = framer(size, step, count, outer, prefill)
+    flags = same_runs(model, count=2, flagged=True)
     first = 0 if prefill else -(-(-(-size // step) - 1) // count)
     assert flags == [run >= first for run in range(RUNS)]
 
@@ -74,30 +120,21 @@ def test_framer_shorter_than_its_step() -> None:
     options = {"frame_size": 2, "frame_step": 5, "prefill": False}
     results = [((2, 2), "int16"), ((), "bool")]
     model = custom_model("SignalFramer", [((10,), "int16")], results, options)
-    assert same_runs(model, results=2, flagged=True) == [True] * RUNS
+    assert same_runs(model, count=2, flagged=True) == [True] * RUNS
 
 
 @pytest.mark.parametrize("shape", [(6,), (2, 4), (2, 3, 1)])
 @pytest.mark.parametrize("length", [0, 1, 4, 13])
 def test_delay(shape: tuple[int, ...], length: int) -> None:
-    kinds = [(shape, "int16")]
-    same_runs(custom_model("SignalDelay", kinds, kinds, {"delay_length": length}))
+    same_runs(delay(shape, length))
 
 
 @pytest.mark.parametrize(
     ("left", "right", "step"), [(0, 0, 1), (1, 0, 1), (0, 2, 1), (2, 1, 2), (3, 2, 3), (1, 1, 3)]
 )
 def test_stacker(left: int, right: int, step: int) -> None:
-    count, channels = left + right + 1, 5
-    options = {
-        "num_channels": channels,
-        "stacker_left_context": left,
-        "stacker_right_context": right,
-        "stacker_step": step,
-    }
-    results: list[Kind] = [((channels * count,), "int16"), ((), "bool")]
-    model = custom_model("SignalStacker", [((channels,), "int16")], results, options)
-    flags = same_runs(model, results=2, flagged=True)
+    model = stacker(left, right, step)
+    flags = same_runs(model, count=2, flagged=True)
     assert flags == [run >= right and (run - right) % step == 0 for run in range(RUNS)]
 
 
@@ -105,10 +142,7 @@ def test_stacker(left: int, right: int, step: int) -> None:
 @pytest.mark.parametrize("shape", [(1, 6), (3, 5), (2, 2, 4)])
 @pytest.mark.parametrize("step", [1, 3, 4])
 def test_overlap_add(shape: tuple[int, ...], step: int, dtype: str) -> None:
-    *outer, count, _ = shape
-    out = [((*outer, count * step), dtype)]
-    options = {"T": 7 if dtype == "int16" else 0, "frame_step": step}
-    same_runs(custom_model("SignalOverlapAdd", [(shape, dtype)], out, options))
+    same_runs(overlap_add(shape, step, dtype))
 
 
 def _subtraction(clamping: bool) -> Options:
@@ -129,7 +163,7 @@ def _subtraction(clamping: bool) -> Options:
 def test_spectral_subtraction(clamping: bool) -> None:
     kind: Kind = ((7,), "uint32")
     name = "SignalFilterBankSpectralSubtraction"
-    same_runs(custom_model(name, [kind], [kind, kind], _subtraction(clamping)), results=2)
+    same_runs(custom_model(name, [kind], [kind, kind], _subtraction(clamping)), count=2)
 
 
 def test_energy_of_some_frequencies() -> None:
@@ -146,14 +180,7 @@ def test_energy_of_some_frequencies() -> None:
 
 @pytest.mark.parametrize("slots", [1, 3, 5])
 def test_circular_buffer(slots: int) -> None:
-    model = custom_model(
-        "CIRCULAR_BUFFER",
-        [((1, 1, 2, 3), "int8")],
-        [((1, slots, 2, 3), "int8")],
-        {"cycles_max": 1},
-        variables=True,
-    )
-    same_runs(model)
+    same_runs(circular_buffer(slots))
 
 
 @pytest.mark.parametrize("options", [{"cycles_max": 2}, {"cycles_max": 0}])
@@ -162,6 +189,33 @@ def test_circular_buffer_that_leaves_runs_out(options: Options) -> None:
     model = custom_model("CIRCULAR_BUFFER", [((1, 1, 2, 3), "int8")], results, options)
     with pytest.raises(UnsupportedOp, match=r"\(CIRCULAR_BUFFER\): cycles_max is 2: what follows"):
         read_tflite(model)
+
+
+@pytest.mark.parametrize("board", ["host", "cortex-m4"])
+def test_c(board: str) -> None:
+    """The C code over several runs, every output in every run: the flags, and what is not valid."""
+    models = (
+        *(framer(*p) for p in ((3, 2, 1, (), False), (7, 2, 3, (2, 3), True))),
+        *(framer(*p) for p in ((10, 3, 1, (2,), False), (5, 5, 1, (), True))),
+        *(delay((2, 4), length) for length in (0, 1, 13)),
+        *(stacker(*p) for p in ((0, 0, 1), (2, 1, 2), (3, 2, 3))),
+        *(overlap_add((2, 2, 4), 3, dtype) for dtype in ("int16", "float32")),
+        *(circular_buffer(slots) for slots in (1, 5)),
+    )
+    cases = [
+        Case(
+            f"file{at}",
+            DType.S16,
+            0,
+            model,
+            read_tflite(model),
+            tuple(map(tuple, frames(model, 0))),
+        )
+        for at, model in enumerate(models)
+    ]
+    for case, got in results(cases, board):
+        problem = difference(case, case.reference(), got).problem
+        assert problem is None, problem
 
 
 S16: Kind = ((8,), "int16")
@@ -183,7 +237,7 @@ BANK = [np.ones(4, np.int16), np.ones(4, np.int16), *(np.zeros(3, np.int16) for 
         ("SignalEnergy", [((4,), "uint32")], {"start_index": 3, "end_index": 9}, "3 to 9 of 4"),
         ("SignalDelay", [S16], {"delay_length": -1}, "delay_length is -1; 0 or more"),
         ("SignalDelay", [S16], {"delay_length": 1 << 40}, "an integer of 32 bits wanted"),
-        ("SignalDelay", [S16], {"delay_length": 1 << 30}, "bytes; at most"),
+        ("SignalDelay", [S16], {"delay_length": 1 << 30}, "keeps 2,147,483,648 bytes from run"),
         (
             "SignalFramer",
             [((2, 6), "int16"), FLAG],

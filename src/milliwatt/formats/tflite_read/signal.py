@@ -6,6 +6,8 @@ new values and cut. What TFLM leaves unwritten while a valid flag is false, is w
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from milliwatt.errors import InvalidGraph
@@ -27,8 +29,12 @@ from milliwatt.ir.graph import Node, constant
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.filter_bank import check_bands, subtraction_parts
 from milliwatt.ir.ops.signal import auto_scale_parts, overlap_add_parts
-from milliwatt.ir.types import DType
+from milliwatt.ir.types import DType, Type
 
+MAX_STATE_BYTES = 1 << 20
+"""Most bytes that one operator may keep: far above what microcontrollers spare for it."""
+MAX_FRAMES = 1 << 10
+"""Most frames that a framer may make in one run; each is a slice."""
 _TYPE_NUMBERS = {0: DType.F32, 2: DType.S32, 7: DType.S16}
 
 
@@ -42,6 +48,17 @@ def _options(site: Site, *names: str) -> list[int]:
             site.fail(f"option {name} is {value!r}; an integer of 32 bits wanted")
         values.append(int(value))
     return values
+
+
+def _state(site: Site, shape: tuple[int, ...], like: Type, suffix: str) -> Node:
+    """A new state of `shape`, real zeros at first, with the element type of `like`."""
+    nbytes = math.prod(shape) * like.dtype.itemsize
+    if nbytes > MAX_STATE_BYTES:
+        site.unsupported(
+            f"keeps {nbytes:,} bytes from run to run; at most {MAX_STATE_BYTES:,} wanted"
+        )
+    zeros = np.full(shape, like.zero_point, like.dtype.numpy)
+    return site.memory.state(site.name + suffix, zeros, like.quant)
 
 
 def _window(site: Site) -> Node:
@@ -110,7 +127,7 @@ def _spectral_subtraction(site: Site) -> tuple[Node, ...]:
     )
     if x.type.size != channels:
         site.fail(f"num_channels is {channels}, the signal {x.type.short}; as many wanted")
-    noise = site.memory.state(f"{site.name}.noise", np.zeros(channels, np.uint32), None)
+    noise = _state(site, x.type.shape, Type((), DType.U32), ".noise")
     attrs = SpectralSubtraction(even, even_rest, odd, odd_rest, raised, least, bits, bool(clamping))
     made = site.parts(Op.SPECTRAL_SUBTRACTION, (x, noise), attrs, subtraction_parts(x.type))
     site.memory.update(noise, made[1])
@@ -144,8 +161,7 @@ def _line(site: Site, x: Node, held: int) -> Node:
     """
     if held == 0:
         return x
-    zeros = np.full((*x.type.shape[:-1], held), x.type.zero_point, x.type.dtype.numpy)
-    state = site.memory.state(f"{site.name}.held", zeros, x.type.quant)
+    state = _state(site, (*x.type.shape[:-1], held), x.type, ".held")
     line = site.node(Op.CONCAT, (state, x), Concat(len(x.type.shape) - 1), ".line")
     site.memory.update(state, _cut(site, line, x.type.shape[-1], held, ".kept"))
     return line
@@ -190,6 +206,10 @@ def _framer(site: Site) -> tuple[Node, ...]:
             "that divides the input and, where prefilled, is no longer than the frame wanted"
         )
     count, steps = samples // step, -(-size // step)
+    if count > MAX_FRAMES:
+        site.unsupported(
+            f"{count:,} frames a run; at most {MAX_FRAMES:,} wanted, run it more often"
+        )
     line = _line(site, x, size - step if prefill else (steps - 1) * step)
     frames = [_cut(site, line, step * f, size, f".frame{f}") for f in range(count)]
     joined = frames[0]
@@ -224,9 +244,7 @@ def _stacker(site: Site) -> tuple[Node, ...]:
     frame = site.node(Op.RESHAPE, (x,), Reshape((1, channels)), ".frame")
     stacked = frame
     if count > 1:
-        zeros = np.zeros((count - 1, channels), np.int16)
-        held = site.memory.state(f"{site.name}.held", zeros, x.type.quant)
-        before = held
+        before = held = _state(site, (count - 1, channels), x.type, ".held")
         if left:
             fresh = site.memory.state(f"{site.name}.fresh", np.array([True]), None)
             site.memory.update(fresh, constant(np.array([False]), f"{site.name}.stale"))
@@ -248,8 +266,7 @@ def _overlap_add(site: Site) -> Node:
         site.fail(f"frame_step is {step}, the frames {frames.type.short}; 1 to {size} wanted")
     if step == size:
         return site.node(Op.RESHAPE, (frames,), Reshape((*outer, count * size)))
-    zeros = np.zeros((*outer, size - step), frames.type.dtype.numpy)
-    tail = site.memory.state(f"{site.name}.tail", zeros, None)
+    tail = _state(site, (*outer, size - step), frames.type, ".tail")
     types = overlap_add_parts(frames.type, step)
     names = (site.name, f"{site.name}.next_tail")
     made = site.parts(Op.OVERLAP_ADD, (frames, tail), OverlapAdd(step), types, names)
@@ -279,10 +296,9 @@ def _circular_buffer(site: Site) -> Node:
         )
     if slots == 1:
         return site.node(Op.RESHAPE, (x,), Reshape(x.type.shape))
-    zeros = np.full((1, slots - 1, *x.type.shape[2:]), x.type.zero_point, x.type.dtype.numpy)
-    held = site.memory.state(f"{site.name}.held", zeros, x.type.quant)
+    held = _state(site, (1, slots - 1, *x.type.shape[2:]), x.type, ".held")
     made = site.node(Op.CONCAT, (held, x), Concat(1))
-    kept = StridedSlice((0, 1, 0, 0), zeros.shape, (1, 1, 1, 1))
+    kept = StridedSlice((0, 1, 0, 0), held.type.shape, (1, 1, 1, 1))
     site.memory.update(held, site.node(Op.STRIDED_SLICE, (made,), kept, ".kept"))
     return made
 
