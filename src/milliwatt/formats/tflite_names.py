@@ -5,6 +5,9 @@ from __future__ import annotations
 WRITTEN_BY = "milliwatt"
 """Description of the files that milliwatt writes: their names are the nodes' own."""
 
+RESULTS = ".results"
+"""What readers put behind the name of an operator's first result to name the bundle of all."""
+
 
 def parameter_name(node: str, number: int) -> str:
     """Name of a constant operand that milliwatt's files state and graphs have no node for."""

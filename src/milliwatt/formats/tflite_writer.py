@@ -13,7 +13,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from milliwatt.errors import InvalidGraph
-from milliwatt.formats.tflite_names import OPERATORS, TENSOR_TYPES, WRITTEN_BY, parameter_name
+from milliwatt.formats.tflite_names import (
+    OPERATORS,
+    RESULTS,
+    TENSOR_TYPES,
+    WRITTEN_BY,
+    parameter_name,
+)
 from milliwatt.formats.tflite_write import WRITERS
 from milliwatt.formats.tflite_write.flat import FlatWriter
 from milliwatt.formats.tflite_write.versions import version
@@ -328,6 +334,7 @@ class _Subgraph:
             self._number[node] = self._tensor(node.name, node.type)
             return [self._number[node]], (node.type,)
         offsets = bundle_type(types)[1]
+        stem = node.name.removesuffix(RESULTS)
         tensors = []
         for at, (offset, kind) in enumerate(zip(offsets, types, strict=True)):
             same = [part for part in parts if _offset(part) == offset]
@@ -336,7 +343,7 @@ class _Subgraph:
                     f"{same[0].name} (part): {same[0].type} at byte {offset} of {node.name}; "
                     f"{kind} wanted"
                 )
-            name = same[0].name if same else f"{node.name}.result{at}"
+            name = same[0].name if same else f"{stem}.result{at}" if at else stem
             tensors.append(self._tensor(name, kind))
             self._number.update(dict.fromkeys(same, tensors[-1]))
         return tensors, types

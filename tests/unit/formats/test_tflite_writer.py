@@ -261,6 +261,16 @@ def test_several_results_share_one_operator(monkeypatch: pytest.MonkeyPatch) -> 
     assert results == [b"first", b"bundle.result1", b"last"]
 
 
+def test_a_first_result_that_nobody_reads_keeps_its_bundle_name() -> None:
+    x, flag = graph_input((1, 4), DType.F32, "x"), graph_input((), DType.BOOL, "flag")
+    a = graph_input((1, 4), DType.F32, "a")
+    both = If(*(Graph((a,), (a, a), name="branch"),) * 2)
+    bundle = Node(Op.IF, (flag, x), both, "loop.results")
+    graph = Graph((flag, x), (parts(bundle, both.results, ("loop", "second"))[1],))
+    again = read_tflite(write_tflite(graph))
+    assert [node.name for node in again.nodes()] == [node.name for node in graph.nodes()]
+
+
 def test_scalars_keep_their_shape() -> None:
     x = graph_input((1, 1), DType.F32, "x")
     graph = Graph((x,), (Node(Op.RESHAPE, (x,), Reshape(()), "y"),))

@@ -92,7 +92,9 @@ def test_bias_scale_is_input_times_weight() -> None:
     good = constant(np.zeros(2, np.int32), "b", Quant.per_axis(np.array([0.125, 0.0625]), 0))
     verify(dense(good))
     verify(dense(constant(np.zeros(2, np.int32), "b")))
-    bad = constant(np.zeros(2, np.int32), "b", Quant.per_axis(np.array([0.125, 0.125]), 0))
+    twice = Quant.per_axis(np.array([0.125, 0.125]), 0)
+    verify(dense(constant(np.zeros(2, np.int32), "b", twice)))  # zeros have no unit
+    bad = constant(np.ones(2, np.int32), "b", twice)
     with pytest.raises(
         InvalidGraph, match=r"^fc \(fully_connected\): bias scale is 0.125; .*0.0625"
     ):

@@ -11,6 +11,7 @@ import numpy as np
 from milliwatt.errors import ImportFailed, InvalidGraph, UnsupportedOp
 from milliwatt.formats.flatbuffer import Table
 from milliwatt.formats.flexbuffer import Custom, read_flexbuffer_map
+from milliwatt.formats.tflite_names import RESULTS
 from milliwatt.formats.tflite_schema import Tensor
 from milliwatt.ir.attrs import NO_CLAMP, RELU, RELU6, Attrs, Clamp
 from milliwatt.ir.graph import Graph, Node, parts
@@ -197,7 +198,7 @@ class Site:
 
         They are called `names`; by default they are this operator's results, one for each of them.
         """
-        bundle = self.node(op, src, attrs, ".results")
+        bundle = self.node(op, src, attrs, RESULTS)
         called = self.names if names is None else names
         if len(types) != len(called):
             self.fail(f"{len(called)} results; {len(types)} wanted")
