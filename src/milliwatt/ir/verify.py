@@ -86,14 +86,14 @@ def _bias_problems(node: Node, where: str) -> Iterator[str]:
     x, weight, bias = (s.type for s in node.src)
     if bias.quant is None or weight.quant is None:
         return
-    if node.src[2].is_constant and not node.src[2].value.any():
-        return  # zeros are zeros: converters share them among layers of different scales
     if len(bias.quant.scale) != len(weight.quant.scale):
         yield (
             f"{where}: bias has {len(bias.quant.scale)} scales, weight {len(weight.quant.scale)}; "
             "as many wanted"
         )
         return
+    if node.src[2].is_constant and not node.src[2].value.any():
+        return  # zeros are zeros: converters share them among layers of different scales
     for have, weight_scale in zip(bias.quant.scale, weight.quant.scale, strict=True):
         wanted = x.scale * weight_scale
         # TFLite's own check: 2 % of the smaller scale in output steps.
