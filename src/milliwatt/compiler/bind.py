@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from milliwatt.compiler.rows import TABLE, Call, Field, Row
@@ -14,10 +15,14 @@ from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.common import F32_MAX
 
+if TYPE_CHECKING:
+    from milliwatt.compiler.program import Program
+
 __all__ = ["TABLE", "Call", "Field", "Row", "bind", "kernel_sources"]
 
 # Memory planning and emission bind the same nodes; packing the weights once is enough.
 _BOUND: WeakKeyDictionary[Node, Call] = WeakKeyDictionary()
+_INSIDE: WeakKeyDictionary[Control, tuple[tuple[str, Program], ...]] = WeakKeyDictionary()
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
@@ -58,14 +63,9 @@ def _bind_control(node: Node, attrs: Control) -> Call:
 
     It is called after its operator, and `_f32` where a float kernel runs inside.
     """
-    from milliwatt.compiler.program import bind_program  # it binds these nodes
-
-    inner = []
-    for name, graph in attrs.graphs():
-        try:
-            inner.append((name, bind_program(graph)))
-        except UnsupportedOp as error:
-            raise UnsupportedOp(f"{node.name} ({node.op}): {name}: {error}") from None
+    inner = _INSIDE.get(attrs)
+    if inner is None:
+        inner = _INSIDE[attrs] = tuple(_bind_inside(node, attrs))
     calls = [step.call for _, program in inner for step in program.all_steps()]
     floats = any(call.kernel.endswith("_f32") for call in calls)
     return Call(
@@ -77,8 +77,18 @@ def _bind_control(node: Node, attrs: Control) -> Call:
         files=tuple(sorted({path for call in calls for path in call.files})),
         variadic=False,
         operands=tuple(range(len(node.src))),
-        inner=tuple(inner),
+        inner=inner,
     )
+
+
+def _bind_inside(node: Node, attrs: Control) -> Iterator[tuple[str, Program]]:
+    from milliwatt.compiler.program import bind_program  # it binds these nodes
+
+    for name, graph in attrs.graphs():
+        try:
+            yield name, bind_program(graph)
+        except UnsupportedOp as error:
+            raise UnsupportedOp(f"{node.name} ({node.op}): {name}: {error}") from None
 
 
 def _check_numbers(node: Node, fields: Iterable[Field]) -> None:

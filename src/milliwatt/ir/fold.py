@@ -23,10 +23,12 @@ from milliwatt.ir.attrs import (
     FullyConnected,
     Pool2d,
 )
+from milliwatt.ir.attrs.control import Control
 from milliwatt.ir.graph import Graph, Node, constant
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.ops.common import clamp_range
 
+_MOST_WORK = 1 << 27
 # Output-channel axis of the weight, by operator.
 WEIGHT_AXIS = {Op.CONV2D: 0, Op.DEPTHWISE_CONV2D: 3, Op.FULLY_CONNECTED: 0}
 
@@ -34,18 +36,26 @@ WEIGHT_AXIS = {Op.CONV2D: 0, Op.DEPTHWISE_CONV2D: 3, Op.FULLY_CONNECTED: 0}
 def fold_constants(graph: Graph) -> Graph:
     """Replace nodes whose operands are all constants by their values (exact).
 
-    A value more than four times its operands' size is left to be computed on the device.
+    A value more than four times its operands' size is left to be computed on the device, and so is
+    what takes a computer long: more than _MOST_WORK products and bytes in all, and control flow.
     """
+    work = 0
 
     def rule(node: Node) -> Node | None:
+        nonlocal work
         if not node.src or not all(s.is_constant for s in node.src):
+            return None
+        if isinstance(node.attrs, Control):
             return None
         types = [s.type for s in node.src]
         # A broadcast or a pad that grows the constants would cost more flash than it saves time.
         if node.type.nbytes > 4 * sum(t.nbytes for t in types) + 1024:
             return None
+        work += node.type.nbytes + OPS[node.op].macs(node.attrs, node.type, types)
+        if work > _MOST_WORK:
+            return None
         value = OPS[node.op].reference(node.attrs, node.type, types, [s.value for s in node.src])
-        return constant(value, node.name, node.type.quant)
+        return constant(value, node.name, node.type.quant, node.type.dtype)
 
     return graph.rewrite(rule)
 
@@ -73,12 +83,14 @@ def fuse_activation(graph: Graph) -> Graph:
 def unique_names(graph: Graph) -> Graph:
     """Rename every node whose name an earlier node has already: `w` becomes `w.2`, `w.3`, ..."""
     taken: set[str] = set()
+    counts: dict[str, int] = {}
 
     def rule(node: Node) -> Node | None:
-        name, count = node.name, 1
+        name, count = node.name, counts.get(node.name, 1)
         while name in taken:
             count += 1
             name = f"{node.name}.{count}"
+        counts[node.name] = count
         taken.add(name)
         return None if name == node.name else Node(node.op, node.src, node.attrs, name)
 
@@ -180,12 +192,15 @@ def _fuse_clamp(node: Node, producer: Node) -> Node | None:
 def _same_integers(first: Clamp, second: Clamp, both: Clamp, node: Node) -> bool:
     """True where one clamp by `both` equals the two in turn for every integer before clamping.
 
-    Beyond the limits of the type each side is constant, so one value past each limit is enough.
+    Between two of their bounds each side either stays or grows by one a step, so that they are
+    equal everywhere if they are at the bounds and one beside them.
     """
     least, most = node.type.dtype.limits
-    values = np.arange(least - 1, most + 2)
+    ranges = [clamp_range(clamp, node.type) for clamp in (first, second, both)]
+    bounds = {least, most, *(bound for pair in ranges for bound in pair)}
+    values = np.array(sorted({bound + step for bound in bounds for step in (-1, 0, 1)}))
     in_turn = values
-    for low, high in (clamp_range(first, node.type), clamp_range(second, node.type)):
+    for low, high in ranges[:2]:
         in_turn = np.minimum(np.maximum(in_turn, low), high)
-    low, high = clamp_range(both, node.type)
+    low, high = ranges[2]
     return bool(np.array_equal(in_turn, np.minimum(np.maximum(values, low), high)))

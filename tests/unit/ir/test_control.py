@@ -124,6 +124,13 @@ def test_text_says_which_line() -> None:
         parse_graph(deep)
 
 
+def test_graphs_are_told_apart() -> None:
+    """Attributes that hold graphs are equal to themselves only."""
+    one, other = If(nested(0), nested(0)), If(nested(0), nested(0))
+    assert len({one, other}) == 2
+    assert one != other
+
+
 def test_depth_is_bounded() -> None:
     verify(nested(MAX_DEPTH))
     with pytest.raises(InvalidGraph, match=f"choice .*graphs {MAX_DEPTH + 1} deep; at most"):

@@ -10,7 +10,8 @@ from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
 
 _TRIES = 64
-"""Fusions tried, each a plan of its own: nets need a few, hostile graphs get no more."""
+_WORK = 10_000
+"""Fusions tried, and nodes planned for them: nets need a few tries, hostile graphs get no more."""
 
 
 def fuse_add(graph: Graph) -> Graph:
@@ -22,7 +23,8 @@ def fuse_add(graph: Graph) -> Graph:
     candidates = _candidates(graph)
     if not candidates:
         return graph
-    peak, tries = live_peak(graph), _TRIES
+    tries = min(_TRIES, _WORK // len(list(graph.nodes())))
+    peak = live_peak(graph) if tries else 0
     while candidates and tries:
         alive = alive_at_peak(graph)
         better = None
