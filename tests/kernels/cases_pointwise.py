@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels.cases_core import Case
 from milliwatt.ir.attrs import NO_CLAMP, RELU, RELU6, Attrs, Elementwise
-from milliwatt.ir.attrs.pointwise import Cast, LeakyRelu, Pointwise
+from milliwatt.ir.attrs.pointwise import Cast, Gelu, LeakyRelu, Pointwise
 from milliwatt.ir.graph import Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
@@ -68,6 +68,18 @@ def leaky_relu(dtype: DType) -> Iterator[Node]:
         x = graph_input((2, 33), dtype, "x", _quant(dtype, number))
         quant = _quant(dtype, number + 1)
         yield Node(Op.LEAKY_RELU, (x,), LeakyRelu(float(np.float32(alpha)), quant), "y")
+
+
+def gelu(dtype: DType) -> Iterator[Node]:
+    """Exact and by tanh."""
+    for number, approximate in enumerate((False, True)):
+        x = graph_input((5, 33), dtype, "x", _quant(dtype, number))
+        yield Node(Op.GELU, (x,), Gelu(approximate, _quant(dtype, number + 1)), "y")
+        if dtype is F32:
+            far = [1e30, -1e30, np.inf, -np.inf, np.nan]
+            for reals in (np.linspace(-20, 20, 900), far):
+                values = constant(np.array(reals, np.float32), "x")
+                yield Node(Op.GELU, (values,), Gelu(approximate), "y")
 
 
 def pairs(op: Op, dtype: DType, attrs: type[Attrs]) -> Iterator[Node]:
@@ -134,7 +146,7 @@ def _named(op: Op, dtype: DType, nodes: Iterator[Node]) -> Iterator[Case]:
         yield f"{op}-{dtype}-{number}", node
 
 
-_REAL = (*draws.REAL, Op.ABS, Op.LOG, Op.SQRT, Op.RSQRT, Op.ELU, Op.HARD_SWISH)
+_REAL = (*draws.REAL, Op.ABS, Op.LOG, Op.SQRT, Op.RSQRT, Op.ELU, Op.HARD_SWISH, Op.SIGN)
 _PAIRS: tuple[tuple[tuple[Op, ...], tuple[DType, ...], type[Attrs]], ...] = (
     ((Op.MAXIMUM, Op.MINIMUM), (F32, S8, S16, S32, S64), Pointwise),
     (draws.COMPARED, (F32, S8, S16, S32, S64), Attrs),
@@ -152,6 +164,8 @@ def _cases() -> Iterator[Case]:
     for dtype in (F32, S8, S16):
         yield from _named(Op.LEAKY_RELU, dtype, leaky_relu(dtype))
         yield from _named(Op.PRELU, dtype, prelu(dtype))
+    for dtype in (F32, S8):
+        yield from _named(Op.GELU, dtype, gelu(dtype))
     plain = graph_input((3, 70), S16, "x")
     yield "abs-s16_plain-0", Node(Op.ABS, (plain,), Pointwise(), "y")
     yield "logical_not-bool-0", Node(Op.LOGICAL_NOT, (graph_input((9,), BOOL, "x"),), Attrs(), "y")

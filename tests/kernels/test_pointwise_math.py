@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from kernels.harness import Worker
 from milliwatt.compiler.bind import bind
-from milliwatt.ir.attrs.pointwise import Pointwise
+from milliwatt.ir.attrs.pointwise import Gelu, Pointwise
 from milliwatt.ir.graph import Node, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
@@ -67,6 +68,24 @@ def test_exact_everywhere(
         wanted = true(points)
     for worker in workers:
         assert np.array_equal(on(op, worker, points), wanted, equal_nan=True)
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu_is_close_on_both_sides(approximate: bool, workers: list[Worker]) -> None:
+    """1e-6 relative above 0, 2e-5 below, where it is a normal float32."""
+    points = np.linspace(-12.5 if not approximate else -9, 12, 20001).astype(np.float32)
+    x = graph_input(points.shape, DType.F32, "x")
+    node = Node(Op.GELU, (x,), Gelu(approximate), "y")
+    wide = points.astype(np.float64)
+    if approximate:
+        exact = wide / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)))
+    else:
+        exact = np.array([0.5 * v * math.erfc(-v * math.sqrt(0.5)) for v in wide.tolist()])
+    for worker in workers:
+        got = np.frombuffer(worker.run(bind(node), [points], points.nbytes, None), np.float32)
+        error = np.abs(got - exact) / np.maximum(np.abs(exact), SMALLEST)
+        assert error[wide > 0].max() <= 1e-6
+        assert error[wide < 0].max() <= 2e-5
 
 
 def test_floor_mod_is_exact_and_floor_div_close(workers: list[Worker]) -> None:

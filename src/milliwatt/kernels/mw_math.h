@@ -80,6 +80,17 @@ static inline float mw_log_one_f32(float x) {
   return whole * 0.693359375f + (whole * -2.12194440e-4f + 2.0f * (s + s * series));
 }
 
+/* The integral of the normal distribution up to x: below 0 exp(-x^2 / 2) times a polynomial in
+ * t = 1 / (1 + 0.3 |x|), fitted to 2e-7 relative; 0 below -14.5, 1 above 6. */
+static inline float mw_normal_f32(float x) {
+  if (x != x) return x;
+  float size = mw_bound_f32(x < 0.0f ? -x : x, 0.0f, 15.0f), t = 1.0f / (1.0f + 0.3f * size);
+  float tail = 0.206388041f + t * (-0.157223627f + t * 0.0356798135f);
+  tail = 0.0999086970f + t * (0.128577650f + t * (-0.0537146218f + t * tail));
+  tail = t * (0.119629249f + t * (0.120754719f + t * tail)) * mw_exp_any_f32(-0.5f * size * size);
+  return x < 0.0f ? tail : 1.0f - tail;
+}
+
 /* The square root, correctly rounded: 24 bits of the root of the mantissa, one at a time, and one
  * more to round by. Below 0 it is NaN; -0, infinity and NaN stay what they are. */
 static inline float mw_sqrt_one_f32(float x) {

@@ -21,6 +21,10 @@ typedef struct {
 } mw_abs_s16_params;
 
 typedef struct {
+  int32_t size, approximate; /* 1: by tanh */
+} mw_gelu_f32_params;
+
+typedef struct {
   int32_t size;
 } mw_logical_not_params;
 
@@ -41,6 +45,7 @@ MW_UNARY_F32(cos);
 MW_UNARY_F32(sqrt);
 MW_UNARY_F32(rsqrt);
 MW_UNARY_F32(square);
+MW_UNARY_F32(sign);
 MW_UNARY_F32(floor);
 MW_UNARY_F32(ceil);
 MW_UNARY_F32(round);
@@ -48,6 +53,7 @@ MW_UNARY_F32(elu);
 MW_UNARY_F32(hard_swish);
 void mw_leaky_relu_f32(float *out, const float *in, const mw_leaky_relu_f32_params *params,
                        void *workspace);
+void mw_gelu_f32(float *out, const float *in, const mw_gelu_f32_params *params, void *workspace);
 void mw_leaky_relu_s16(int16_t *out, const int16_t *in, const mw_leaky_relu_s16_params *params,
                        void *workspace);
 void mw_abs_s16(int16_t *out, const int16_t *in, const mw_abs_s16_params *params, void *workspace);

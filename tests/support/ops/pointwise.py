@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from milliwatt.ir.attrs import Attrs, Elementwise
-from milliwatt.ir.attrs.pointwise import Cast, LeakyRelu, Pointwise
+from milliwatt.ir.attrs.pointwise import Cast, Gelu, LeakyRelu, Pointwise
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant, Type
@@ -56,6 +56,13 @@ def _leaky_relu(rng: Rng, dtype: DType) -> Node:
     alpha = float(np.float32(rng.choice([0.0, 0.01, 0.2, 0.3, 1.7, -0.5, -1.0])))
     quant = quant_of(rng, dtype, x.type.scale * 2.0 ** rng.uniform(-3, 3))
     return Node(Op.LEAKY_RELU, (x,), LeakyRelu(alpha, quant), "y")
+
+
+def _gelu(rng: Rng, dtype: DType) -> Node:
+    """Many values at once: LiteRT's tanh cancels below 0."""
+    x = some_input(rng, dtype, (*some_shape(rng, (0, 2)), size(rng, 30, 60)))
+    quant = quant_of(rng, dtype, x.type.scale * 2.0 ** rng.uniform(-3, 3))
+    return Node(Op.GELU, (x,), Gelu(bool(rng.random() < 0.5), quant), "y")
 
 
 def _logical_not(rng: Rng, dtype: DType) -> Node:
@@ -221,6 +228,8 @@ OPERATORS: dict[str, Draw] = {
     **{str(op): _unary(op) for op in (*REAL, Op.ABS, Op.ELU, Op.HARD_SWISH)},
     **{str(op): _unary(op, positive=True) for op in (Op.LOG, Op.SQRT, Op.RSQRT)},
     "leaky_relu": _leaky_relu,
+    "gelu": _gelu,
+    "sign": _unary(Op.SIGN),
     "logical_not": _logical_not,
     "div": _division(Op.DIV, (1, 5)),
     "floor_div": _division(Op.FLOOR_DIV),
@@ -254,6 +263,8 @@ _LITERT: dict[str, tuple[DType, ...]] = {
     **dict.fromkeys(("exp", "log"), (S8,)),
     **{str(op): (S16,) for op in COMPARED},
     "cast": (S64, U8),
+    "gelu": (F32, S8),
+    "sign": (F32,),
     "select": (S32, S64, BOOL),
 }
 _TYPES["equal"] += (BOOL,)

@@ -133,8 +133,8 @@ NOT_SUPPORTED: dict[str, tuple[Edit, str]] = {
         r"soft \(HASHTABLE_FIND\) on s8: not supported; the nearest that is: ",
     ),
     "operator with advice": (
-        lambda tree: become(tree, "soft", "GELU"),
-        r"soft \(GELU\) on s8: not supported; the nearest that is: LOGISTIC with MUL",
+        lambda tree: become(tree, "soft", "POW"),
+        r"soft \(POW\) on s8: not supported; the nearest that is: SQUARE, SQRT or MUL",
     ),
     "custom operator": (custom, r"soft \(custom 'Fancy\\nOp'\) on s8: not supported"),
     "custom operator called as a builtin one": (

@@ -13,7 +13,7 @@ from milliwatt.compiler.rows.results import check_scaled, reach, s8_bounds, s8_r
 from milliwatt.compiler.rows.row import Field, Lowered, Row
 from milliwatt.compiler.rows.strides import axes_array
 from milliwatt.ir.attrs import Elementwise
-from milliwatt.ir.attrs.pointwise import LeakyRelu
+from milliwatt.ir.attrs.pointwise import Gelu, LeakyRelu
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op, pointwise
 from milliwatt.ir.ops.elementwise import ADD_LEFT_SHIFT
@@ -62,6 +62,12 @@ def lower_leaky_relu_f32(node: Node) -> Lowered:
     """leaky_relu in float32."""
     assert isinstance(node.attrs, LeakyRelu)
     return Lowered((("size", node.type.size), ("alpha", float(np.float32(node.attrs.alpha)))))
+
+
+def lower_gelu_f32(node: Node) -> Lowered:
+    """gelu in float32, exact or by tanh."""
+    assert isinstance(node.attrs, Gelu)
+    return Lowered((("size", node.type.size), ("approximate", int(node.attrs.approximate))))
 
 
 def lower_leaky_relu_s16(node: Node) -> Lowered:
@@ -256,7 +262,7 @@ def _to_f32(node: Node) -> bool:
 
 _REAL = (
     *(Op.ABS, Op.NEG, Op.EXP, Op.LOG, Op.SIN, Op.COS, Op.SQRT, Op.RSQRT, Op.SQUARE),
-    *(Op.FLOOR, Op.CEIL, Op.ROUND, Op.ELU, Op.HARD_SWISH),
+    *(Op.SIGN, Op.FLOOR, Op.CEIL, Op.ROUND, Op.ELU, Op.HARD_SWISH),
 )
 _STEM = {Op.EXP: "exponential"}
 _F32, _S8, _S16 = ("f32", "f32"), ("s8", "s8"), ("s16", "s16")
@@ -287,7 +293,7 @@ def _order(op: Op, kernel: str, dtypes: tuple[str, str], bits: dict[Op, int]) ->
 
 ROWS: tuple[Row, ...] = (
     *(_unary_f32(op) for op in _REAL),
-    *(_table(op) for op in (*_REAL, Op.LEAKY_RELU)),
+    *(_table(op) for op in (*_REAL, Op.LEAKY_RELU, Op.GELU)),
     Row(
         Op.LEAKY_RELU,
         _F32,
@@ -304,6 +310,7 @@ ROWS: tuple[Row, ...] = (
         lower_leaky_relu_s16,
         inplace=(0,),
     ),
+    Row(Op.GELU, _F32, "gelu_f32", "gelu_f32_params", lower_gelu_f32, inplace=(0,)),
     Row(Op.ABS, _S16, "abs_s16", "abs_s16_params", lower_abs_s16, inplace=(0,)),
     Row(
         Op.LOGICAL_NOT,

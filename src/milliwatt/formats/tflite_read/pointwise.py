@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from milliwatt.formats.tflite_read.site import Reader, Site
 from milliwatt.ir.attrs import Attrs, Elementwise, Reshape
-from milliwatt.ir.attrs.pointwise import Cast, LeakyRelu, Pointwise
+from milliwatt.ir.attrs.pointwise import Cast, Gelu, LeakyRelu, Pointwise
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
@@ -47,6 +47,11 @@ def _leaky_relu(site: Site) -> Node:
     return site.node(Op.LEAKY_RELU, (site.operand(0),), LeakyRelu(alpha, _quant(site)))
 
 
+def _gelu(site: Site) -> Node:
+    attrs = Gelu(site.option(0, "B") != 0, _quant(site))
+    return site.node(Op.GELU, (site.operand(0),), attrs)
+
+
 def _add_n(site: Site) -> Node:
     src = tuple(site.operand(index) for index in range(len(site.operands)))
     return site.node(Op.ADD_N, src, Pointwise(_quant(site)))
@@ -82,6 +87,7 @@ READERS: dict[str, tuple[int, Reader]] = {
     "FLOOR": (0, _operator(Op.FLOOR, 1)),
     "FLOOR_DIV": (0, _operator(Op.FLOOR_DIV, 2)),
     "FLOOR_MOD": (0, _operator(Op.FLOOR_MOD, 2)),
+    "GELU": (116, _gelu),
     "GREATER": (0, _truth(Op.GREATER)),
     "GREATER_EQUAL": (0, _truth(Op.GREATER_EQUAL)),
     "HARD_SWISH": (0, _operator(Op.HARD_SWISH, 1)),
@@ -101,6 +107,7 @@ READERS: dict[str, tuple[int, Reader]] = {
     "RSQRT": (0, _operator(Op.RSQRT, 1)),
     "SELECT": (0, _select),
     "SELECT_V2": (0, _select),
+    "SIGN": (0, _operator(Op.SIGN, 1)),
     "SIN": (0, _operator(Op.SIN, 1)),
     "SQRT": (0, _operator(Op.SQRT, 1)),
     "SQUARE": (0, _operator(Op.SQUARE, 1)),

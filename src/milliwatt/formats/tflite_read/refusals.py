@@ -16,7 +16,7 @@ _NEAREST = {
     "LEAKY_RELU": "RELU",
     "PRELU": "RELU",
     "ELU": "RELU",
-    "GELU": "LOGISTIC with MUL",
+    "POW": "SQUARE, SQRT or MUL",
     "SUM": "MEAN",
     "REDUCE_MAX": "MAX_POOL_2D",
     "TRANSPOSE_CONV": "CONV_2D",

@@ -39,6 +39,10 @@ def _leaky_relu(node: Node, a: Any) -> Written:
     return Written("LEAKY_RELU", 75, {0: ("f", a.alpha)})
 
 
+def _gelu(node: Node, a: Any) -> Written:
+    return Written("GELU", 116, {0: ("B", int(a.approximate))})
+
+
 def _cast(node: Node, a: Any) -> Written:
     kinds = (node.src[0].type.dtype, a.dtype)
     numbers = [TENSOR_TYPES.index(_TYPE_NAMES[kind]) for kind in kinds]
@@ -59,6 +63,7 @@ WRITERS: dict[Op, Writer] = {
     Op.FLOOR: _plain("FLOOR"),
     Op.FLOOR_DIV: _plain("FLOOR_DIV", 65),
     Op.FLOOR_MOD: _plain("FLOOR_MOD", 72),
+    Op.GELU: _gelu,
     Op.GREATER: _plain("GREATER", 44),
     Op.GREATER_EQUAL: _plain("GREATER_EQUAL", 45),
     Op.HARD_SWISH: _plain("HARD_SWISH", 91),
@@ -77,6 +82,7 @@ WRITERS: dict[Op, Writer] = {
     Op.ROUND: _plain("ROUND"),
     Op.RSQRT: _plain("RSQRT"),
     Op.SELECT: _plain("SELECT_V2", 98),
+    Op.SIGN: _plain("SIGN", 123),
     Op.SIN: _plain("SIN"),
     Op.SQRT: _plain("SQRT"),
     Op.SQUARE: _plain("SQUARE", 66),

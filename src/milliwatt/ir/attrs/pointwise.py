@@ -24,6 +24,14 @@ class LeakyRelu(Attrs):
 
 
 @dataclass(frozen=True)
+class Gelu(Attrs):
+    """gelu: x times the normal distribution's integral up to x, or tanh's approximation of it."""
+
+    approximate: bool = False
+    quant: Quant | None = None
+
+
+@dataclass(frozen=True)
 class Cast(Attrs):
     """cast: the stored numbers in another element type; no scale takes part."""
 

@@ -6,6 +6,7 @@ own in TensorFlow Lite, are the real function between dequantizing and quantizin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from milliwatt.ir import fixedpoint as fx
 from milliwatt.ir.attrs import Attrs
-from milliwatt.ir.attrs.pointwise import LeakyRelu, Pointwise
+from milliwatt.ir.attrs.pointwise import Gelu, LeakyRelu, Pointwise
 from milliwatt.ir.ops.common import result, want, want_dtype, want_quant, want_symmetric
 from milliwatt.ir.ops.table import Infer, Op, OpDef
 from milliwatt.ir.types import DType, Type
@@ -241,6 +242,26 @@ def _run_leaky_relu(attrs: LeakyRelu, out: Type, ins: Types, args: Arrays) -> np
     return saturated(np.where(x >= 0, positive, negative) + out.zero_point, out)
 
 
+_ERF = np.frompyfunc(math.erf, 1, 1)
+
+
+def _gelu(x: np.ndarray) -> np.ndarray:
+    """x / 2 * (1 + erf(x / sqrt 2)), float64."""
+    integral = np.asarray(_ERF(x * math.sqrt(0.5)), np.float64)
+    return 0.5 * x * (1 + integral)
+
+
+def _gelu_tanh(x: np.ndarray) -> np.ndarray:
+    """x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), float64. Hendrycks and Gimpel 2016."""
+    bent: np.ndarray = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    product: np.ndarray = 0.5 * x * (1 + bent)
+    return product
+
+
+def _run_gelu(attrs: Gelu, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    return _real(_gelu_tanh if attrs.approximate else _gelu)(attrs, out, ins, args)
+
+
 def _infer_not(attrs: Attrs, ins: Types) -> Type:
     want_dtype("input", ins[0], DType.BOOL)
     return Type(ins[0].shape, DType.BOOL)
@@ -267,6 +288,7 @@ FUNCTIONS: dict[Op, Callable[..., np.ndarray]] = {
     Op.COS: _real(np.cos),
     Op.SQRT: _real(np.sqrt),
     Op.SQUARE: _real(np.square),
+    Op.SIGN: _real(np.sign),
     Op.FLOOR: _real(np.floor),
     Op.CEIL: _real(np.ceil),
     Op.ROUND: _real(np.rint),
@@ -279,5 +301,6 @@ OPS = {
     Op.RSQRT: OpDef(Pointwise, (1, 1), _infer_real, _run_rsqrt),
     Op.HARD_SWISH: OpDef(Pointwise, (1, 1), _infer_hard_swish, _run_hard_swish),
     Op.LEAKY_RELU: OpDef(LeakyRelu, (1, 1), _infer_leaky, _run_leaky_relu),
+    Op.GELU: OpDef(Gelu, (1, 1), _infer_real, _run_gelu),
     Op.LOGICAL_NOT: OpDef(Attrs, (1, 1), _infer_not, _run_not),
 }
