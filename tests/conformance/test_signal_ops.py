@@ -93,13 +93,13 @@ def overlap_add(shape: tuple[int, ...], step: int, dtype: str) -> bytes:
     return custom_model("SignalOverlapAdd", [(shape, dtype)], out, options)
 
 
-def circular_buffer(slots: int) -> bytes:
-    """A file of one circular buffer that runs on every call."""
+def circular_buffer(slots: int, cycles: int = 1) -> bytes:
+    """A file of one circular buffer that runs on every call; 0 cycles leave that to TFLM."""
     return custom_model(
         "CIRCULAR_BUFFER",
         [((1, 1, 2, 3), "int8")],
         [((1, slots, 2, 3), "int8")],
-        {"cycles_max": 1},
+        {"cycles_max": cycles},
         variables=True,
     )
 
@@ -178,9 +178,9 @@ def test_energy_of_some_frequencies() -> None:
         assert not got[6:].any()
 
 
-@pytest.mark.parametrize("slots", [1, 3, 5])
-def test_circular_buffer(slots: int) -> None:
-    same_runs(circular_buffer(slots))
+@pytest.mark.parametrize(("slots", "cycles"), [(1, 1), (3, 1), (5, 1), (5, 0), (13, 0)])
+def test_circular_buffer(slots: int, cycles: int) -> None:
+    same_runs(circular_buffer(slots, cycles))
 
 
 @pytest.mark.parametrize("options", [{"cycles_max": 2}, {"cycles_max": 0}])
@@ -243,6 +243,12 @@ BANK = [np.ones(4, np.int16), np.ones(4, np.int16), *(np.zeros(3, np.int16) for 
             [((2, 6), "int16"), FLAG],
             {"frame_size": 6, "frame_step": 3, "prefill": True},
             "a step that divides the input",
+        ),
+        (
+            "SignalFramer",
+            [((2, 6), "int16")],
+            {"frame_size": 6, "frame_step": 4, "prefill": True},
+            "1 results; 2 wanted",
         ),
         (
             "SignalFramer",

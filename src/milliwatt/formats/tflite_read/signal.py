@@ -184,7 +184,10 @@ def _valid(site: Site, first: int, period: int) -> Node:
     return site.node(Op.RESHAPE, (now,), Reshape(()), result=1)
 
 
-def _rows(site: Site) -> Node:
+def _rows(site: Site, results: int) -> Node:
+    """The samples that framer, delay and stacker take; they have as many `results`."""
+    if len(site.outs) != results:
+        site.fail(f"{len(site.outs)} results; {results} wanted")
     x = site.operand(0)
     if x.type.dtype is not DType.S16 or not x.type.shape:
         site.unsupported(f"input is {x.type.short}; s16 of 1 axis or more wanted")
@@ -197,7 +200,7 @@ def _framer(site: Site) -> tuple[Node, ...]:
     Prefilled with zeros every frame ends at the newest sample. Otherwise the first ones are not
     valid and a frame begins at a multiple of the step, as TFLM's buffer holds whole steps.
     """
-    x = _rows(site)
+    x = _rows(site, 2)
     size, step, prefill = _options(site, "frame_size", "frame_step", "prefill")
     *outer, samples = x.type.shape
     if size < 1 or step < 1 or samples % step or (prefill and size < step):
@@ -220,7 +223,7 @@ def _framer(site: Site) -> tuple[Node, ...]:
 
 
 def _delay(site: Site) -> Node:
-    x = _rows(site)
+    x = _rows(site, 1)
     (length,) = _options(site, "delay_length")
     if length < 0:
         site.fail(f"delay_length is {length}; 0 or more wanted")
@@ -232,7 +235,7 @@ def _delay(site: Site) -> Node:
 
 def _stacker(site: Site) -> tuple[Node, ...]:
     """The last frames side by side; the first frame counts as all those before it."""
-    x = _rows(site)
+    x = _rows(site, 2)
     names = ("num_channels", "stacker_left_context", "stacker_right_context", "stacker_step")
     channels, left, right, step = _options(site, *names)
     count = left + right + 1
@@ -281,11 +284,10 @@ _EVERY_CALL = (5, 13, 25)
 def _circular_buffer(site: Site) -> Node:
     """The last inputs along the second axis, the newest behind; runs that are left out refused."""
     x = site.operand(0)
-    slots = site.out.shape[1] if len(site.out.shape) == 4 else 0
+    shape = site.out.shape if site.outs else ()
+    slots = shape[1] if len(shape) == 4 else 0
     if len(x.type.shape) != 4 or x.type.shape[:2] != (1, 1) or slots < 1:
-        site.fail(
-            f"{x.type.short} to shape {list(site.out.shape)}; [1,1,W,C] to [1,slots,W,C] wanted"
-        )
+        site.fail(f"{x.type.short} to shape {list(shape)}; [1,1,W,C] to [1,slots,W,C] wanted")
     cycles = _options(site, "cycles_max")[0] if site.custom else 0
     if cycles <= 0:
         cycles = 1 if slots in _EVERY_CALL else 2
