@@ -45,6 +45,12 @@ class Node:
             raise InvalidGraph(
                 f"{self.name} ({self.op}): {len(self.src)} operands; {wanted} wanted"
             )
+        for index, operand in enumerate(self.src):
+            if 0 in operand.type.shape:
+                raise InvalidGraph(
+                    f"{self.name} ({self.op}): operand {index} is {operand.type.short}, which is "
+                    "empty; sizes of 1 or more wanted"
+                )
         try:
             inferred = row.infer(self.attrs, [s.type for s in self.src])
         except (InvalidGraph, UnsupportedOp) as error:

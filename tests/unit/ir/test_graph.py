@@ -142,3 +142,13 @@ def test_users_lists_every_reader() -> None:
 def test_repr_is_one_line() -> None:
     """A node prints as an assignment with its type."""
     assert repr(diamond().outputs[0]) == "<out = mul(both, c) : f32[1,4]>"
+
+
+@pytest.mark.parametrize("op", [Op.ADD, Op.CONCAT], ids=str)
+def test_empty_operands_are_refused(op: Op) -> None:
+    """No interpreter of microcontrollers runs them."""
+    whole = graph_input((2, 3), DType.F32, "x")
+    empty = constant(np.zeros((0, 3), np.float32), "e")
+    attrs = Elementwise() if op is Op.ADD else Concat(0)
+    with pytest.raises(InvalidGraph, match=rf"y \({op}\): operand 1 is f32\[0,3\], which is empty"):
+        Node(op, (whole, empty), attrs, "y")
