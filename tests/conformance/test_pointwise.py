@@ -8,7 +8,7 @@ import pytest
 from milliwatt.errors import ImportFailed
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.attrs import Elementwise
+from milliwatt.ir.attrs import Attrs, Elementwise
 from milliwatt.ir.attrs.pointwise import Cast, LeakyRelu, Pointwise
 from milliwatt.ir.graph import Graph, Node, graph_input
 from milliwatt.ir.ops import Op
@@ -92,6 +92,20 @@ def test_add_n_of_zero_points_leaves_tflite_micro() -> None:
     got, wanted = both(node, *inputs)
     assert got.tolist() == [0, 5, 11, 17]
     assert (got - wanted == 5).all(), "TFLM adds right now: take the row out of docs/spec.md"
+
+
+def test_comparisons_of_scales_of_1_and_more_are_of_reals() -> None:
+    """TFLM ends the whole process at such a scale, so only the reference runs here."""
+    a, b = (
+        graph_input((4,), DType.S8, name, Quant.per_tensor(scale, zero))
+        for name, scale, zero in (("a", 1.5, 0), ("b", 3.0, -2))
+    )
+    inputs = [np.array([2, 4, -6, 127], np.int8), np.array([-1, 0, -5, 10], np.int8)]
+    for op, wanted in (
+        (Op.EQUAL, [True, True, True, False]),
+        (Op.GREATER, [False, False, False, True]),
+    ):
+        assert run(graph_of(Node(op, (a, b), Attrs(), "y")), inputs)[0].tolist() == wanted
 
 
 def test_nan_in_maximum_and_minimum_is_the_second_operand() -> None:
