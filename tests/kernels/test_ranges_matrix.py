@@ -124,15 +124,18 @@ def test_every_finite_f16_is_converted_exactly(workers: list[Worker]) -> None:
     """All 63,488 of them, as a filter's only weight and as one of many."""
     halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
     finite = halves[np.isfinite(halves)]
-    weight = constant(finite.reshape(-1, 1), "w")
+    weight = constant(np.stack([finite, np.zeros_like(finite)], 1), "w")
     for rows in (1, 2):
-        node = Node(Op.FULLY_CONNECTED, (value((rows, 1), F32), weight), FullyConnected(), "fc")
+        node = Node(Op.FULLY_CONNECTED, (value((rows, 2), F32), weight), FullyConnected(), "fc")
         call = bind(node)
-        assert (call.workspace_bytes == 4) == (rows == 2)
+        assert call.workspace_bytes == (8 if rows > 1 else 0)
         for worker in workers:
-            data = worker.run(call, [np.ones((rows, 1), np.float32)], node.type.nbytes, None)
+            data = worker.run(call, [np.ones((rows, 2), np.float32)], node.type.nbytes, None)
             got = np.frombuffer(data, np.float32).reshape(rows, -1)
             np.testing.assert_array_equal(got, np.tile(finite.astype(np.float32), (rows, 1)))
+    lone = constant(finite.reshape(-1, 1), "w")
+    node = Node(Op.FULLY_CONNECTED, (value((3, 1), F32), lone), FullyConnected(), "fc")
+    assert check(node, workers).workspace_bytes == 0  # weights side by side need no unpacking
 
 
 @pytest.mark.parametrize("dtype", [S16, F32], ids=str)

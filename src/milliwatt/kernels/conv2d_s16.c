@@ -8,8 +8,8 @@
  *
  * Layouts: in [N,H,W,C], out [N,H',W',O]; weights in the model's order, walked as mw_filters says.
  * Ranges: with a bias of 64 bits, |bias| + 2^15 * sum|w| < 2^47 and shift < 8 (checked when
- * packing); with one of 32 bits all, the sums wrap as in TFLM. Workspace: none. The output may not
- * overlap the input.
+ * packing); with one of 32 bits all, the sums wrap as in TFLM. Workspace: of depthwise_conv2d O
+ * sums of 32 bits, none else. The output may not overlap the input.
  * Rounding: with a bias of 64 bits one, halves up, the multiplier rounded to 15 bits; with one of
  * 32 bits TFLM's two, see mw_fixed.h. Source: TensorFlow Lite, CONV_2D, DEPTHWISE_CONV_2D,
  * FULLY_CONNECTED and TRANSPOSE_CONV with 16x8 quantization.
@@ -18,6 +18,5 @@
 
 void mw_conv2d_s16(int16_t *out, const int16_t *in, const mw_conv2d_s16_params *params,
                    void *workspace) {
-  (void)workspace;
-  mw_filters_s16(out, in, params->weights, &params->filters);
+  mw_filters_s16(out, in, params->weights, &params->filters, workspace);
 }

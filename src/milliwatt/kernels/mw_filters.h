@@ -72,9 +72,9 @@ static inline void mw_pixel_next(mw_pixel *pixel, const mw_filters *p) {
 
 static inline int32_t mw_pixels(const mw_filters *p) { return p->batches * p->out_h * p->out_w; }
 
-/* The first input channel of filter o. */
-static inline int32_t mw_filter_channel(int32_t o, const mw_filters *p) {
-  return o / p->group * p->depth;
+/* Filters of one channel whose weights for a tap lie side by side: those of depthwise_conv2d. */
+static inline int32_t mw_side_by_side(const mw_filters *p) {
+  return p->depth == 1 && p->filter_step == 1;
 }
 
 /* Row i of a window: its first cell, in elements from the image's first, and that cell's tap. */

@@ -24,7 +24,7 @@ static inline void mw_filter_f32(float *out, const float *in, const float *weigh
                                  int32_t o, const mw_conv2d_runtime_f32_params *params) {
   const mw_filters *p = &params->window;
   mw_pixel pixel = mw_pixel_first(p);
-  in += mw_filter_channel(o, p);
+  in += o / p->group * p->depth;
   for (int32_t left = mw_pixels(p);;) {
     float sum =
         mw_filter_sum_f32(in + pixel.image, weights, step, params->bias[o], &pixel, p);

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
-from milliwatt.ir.attrs import NO_CLAMP, Attrs
+from milliwatt.ir.attrs import Attrs
 from milliwatt.ir.attrs.matrix import BatchMatmul, TransposeConv2d
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
@@ -98,10 +97,7 @@ def _runtime(product: Product) -> Draw:
         x, weight, *bias = node.src
         kind = weight.type
         given = graph_input(kind.shape, kind.dtype, weight.name, kind.quant)
-        attrs = node.attrs
-        if dtype is F32:  # sums as large as these round by more than a clamped result may differ
-            attrs = replace(attrs, clamp=NO_CLAMP)
-        return Node(node.op, (x, given, *bias), attrs, node.name)
+        return Node(node.op, (x, given, *bias), node.attrs, node.name)
 
     return draw
 

@@ -97,6 +97,16 @@ def _filters(node: Node) -> tuple[Field, ...]:
     return (*window, *_walk(depth, outputs * depth // x.shape[3], 0, taps * depth, depth))
 
 
+def _sums_bytes(node: Node) -> int:
+    """Workspace for the sums of depthwise filters, all channels of an output; 0 for others.
+
+    The kernels go that way where a filter has one channel and its neighbour's weight is next to its
+    own.
+    """
+    walk = dict(_filters(node))
+    return 4 * node.type.shape[-1] if walk["depth"] == walk["filter_step"] == 1 else 0
+
+
 def _outputs_of_a_filter(node: Node) -> int:
     return node.type.size // node.type.shape[-1]
 
@@ -163,10 +173,10 @@ def pack_nibbles(values: np.ndarray) -> np.ndarray:
 def lower_general_s8(node: Node) -> Lowered:
     """A product of s8 activations with any constant weights."""
     want_constant(node, 1, 2)
-    weight, workspace = node.src[1].value.reshape(-1), 0
+    weight, workspace = node.src[1].value.reshape(-1), _sums_bytes(node)
     if node.src[1].type.dtype is DType.S4:
-        if _outputs_of_a_filter(node) > 1:
-            workspace = weight.size // node.type.shape[-1]
+        if not workspace and _outputs_of_a_filter(node) > 1:
+            workspace = 4 * weight.size // node.type.shape[-1]
         weight = pack_nibbles(weight)
     fields = (*prefixed("filters", _filters_s8(node)), ("weights", weight))
     return Lowered(fields, workspace, (0,))
@@ -179,7 +189,7 @@ def lower_runtime_s8(node: Node) -> Lowered:
             f"{node.name} ({node.op}): weight {node.src[1].type.short} is computed by "
             f"{node.src[1].name}; s8 or a constant wanted"
         )
-    return Lowered(_filters_s8(node), operands=(0, 1))
+    return Lowered(_filters_s8(node), _sums_bytes(node), (0, 1))
 
 
 def _wide_channels(node: Node, bias: np.ndarray, largest: np.ndarray) -> np.ndarray:
@@ -221,12 +231,13 @@ def lower_s16(node: Node) -> Lowered:
     """A product of s16 activations with constant s8 weights."""
     want_constant(node, 1, 2)
     weight = node.src[1].value.reshape(-1)
-    return Lowered((*prefixed("filters", _filters_s16(node)), ("weights", weight)), operands=(0,))
+    fields = (*prefixed("filters", _filters_s16(node)), ("weights", weight))
+    return Lowered(fields, _sums_bytes(node), (0,))
 
 
 def lower_runtime_s16(node: Node) -> Lowered:
     """A product of s16 activations with s8 weights that are computed at run time."""
-    return Lowered(_filters_s16(node), operands=(0, 1))
+    return Lowered(_filters_s16(node), _sums_bytes(node), (0, 1))
 
 
 def _filters_f32(node: Node) -> tuple[Field, ...]:
@@ -260,7 +271,8 @@ def lower_f16(node: Node) -> Lowered:
             f"{node.name} ({node.op}): a weight is not finite; finite f16 weights wanted; "
             "train the model again or store f32"
         )
-    workspace = 4 * weight.size // node.type.shape[-1] if _outputs_of_a_filter(node) > 1 else 0
+    rows = _outputs_of_a_filter(node) > 1 and not _sums_bytes(node)
+    workspace = 4 * weight.size // node.type.shape[-1] if rows else 0
     fields = (*prefixed("filters", _filters_f32(node)), ("weights", weight.view(np.int16)))
     return Lowered(fields, workspace, (0,))
 
