@@ -32,12 +32,14 @@ def known(node: Node) -> Node:
 def moves(site: Site, x: Node, *steps: tuple[Op, Attrs], result: int = 0) -> Node:
     """`x` through one operator of one operand after the other; those that change nothing drop out.
 
+    A single step stays: what is written as one operator is read as that one.
+
     The last is called after result number `result`, those before it have their operator behind.
     """
     made: list[Node] = [x]
     used: list[str] = []
     for op, attrs in steps:
-        if not _is_idle(op, attrs, made[-1]):
+        if len(steps) == 1 or not _is_idle(op, attrs, made[-1]):
             used.append(f".{op}")
             count = used.count(f".{op}")
             suffix = f".{op}" + (f"_{count}" if count > 1 else "")
