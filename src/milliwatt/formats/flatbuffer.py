@@ -18,12 +18,15 @@ from milliwatt.errors import ImportFailed
 # Honest files are read once to twice; buffers that tensors share make it a few times.
 READS = 8
 
+_SCALARS = {code: struct.Struct("<" + code) for code in "bBhHiIqQf"}
+
 
 class FlatBuffer:
     """The bytes of one file and what may still be read of them."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self._size = len(data)
         self._budget = READS * len(data) + 4096
 
     def spend(self, at: int, count: int) -> None:
@@ -42,13 +45,20 @@ class FlatBuffer:
 
     def number(self, at: int, code: str) -> int | float:
         """The little-endian scalar of struct code `code` at offset `at`."""
-        self.spend(at, struct.calcsize("<" + code))
-        value: int | float = struct.unpack_from("<" + code, self.data, at)[0]
+        kind = _SCALARS[code]
+        self.spend(at, kind.size)
+        value: int | float = kind.unpack_from(self.data, at)[0]
         return value
 
     def integer(self, at: int, code: str) -> int:
         """`number` where the code is an integer's."""
-        return int(self.number(at, code))
+        kind = _SCALARS[code]
+        # `spend` without a call: this is what most of a read is.
+        if at < 0 or at + kind.size > self._size or kind.size > self._budget:
+            self.spend(at, kind.size)
+        self._budget -= kind.size
+        value: int = kind.unpack_from(self.data, at)[0]
+        return value
 
     def follow(self, at: int) -> int:
         """The offset that the relative offset stored at `at` points to."""
@@ -64,6 +74,8 @@ class FlatBuffer:
 
 class Table:
     """One table: fields by number, absent fields read as their default."""
+
+    __slots__ = ("_fields", "_vtable", "at", "buffer")
 
     def __init__(self, buffer: FlatBuffer, at: int) -> None:
         self.buffer = buffer
@@ -81,7 +93,9 @@ class Table:
         """Offset of a field's value, None where the table does not have it."""
         if field >= self._fields:
             return None
-        step = self.buffer.integer(self._vtable + 4 + 2 * field, "H")
+        # Inside the vtable, whose bytes were counted when it was found.
+        slot = self._vtable + 4 + 2 * field
+        step = self.buffer.data[slot] | self.buffer.data[slot + 1] << 8
         return self.at + step if step else None
 
     def integer(self, field: int, code: str, default: int = 0) -> int:
@@ -123,6 +137,12 @@ class Table:
         start, count = self._vector(field, kind.itemsize)
         self.buffer.spend(start, count * kind.itemsize)
         return np.frombuffer(self.buffer.data, kind, count, start)
+
+    def integers(self, field: int) -> tuple[int, ...]:
+        """A vector of int32 as a tuple, () where absent."""
+        start, count = self._vector(field, 4)
+        self.buffer.spend(start, 4 * count)
+        return struct.unpack_from(f"<{count}i", self.buffer.data, start)
 
     def string(self, field: int, limit: int = 512) -> str:
         """A string, cut at `limit` bytes; bytes that are no UTF-8 become U+FFFD."""

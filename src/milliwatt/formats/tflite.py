@@ -6,7 +6,10 @@ operator becomes nodes in `tflite_read`; here they are joined by their tensors a
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from milliwatt.errors import ImportFailed, InvalidGraph, UnsupportedOp
@@ -29,11 +32,24 @@ def read_tflite(source: str | os.PathLike[str] | bytes, *, name: str | None = No
     """
     label, data = _load(source)
     try:
-        return verify(Loading(ModelFile(data)).graph(name or Path(label).stem))
+        with _no_collection():
+            return verify(Loading(ModelFile(data)).graph(name or Path(label).stem))
     except InvalidGraph as error:
         raise ImportFailed(f"{label}: {error}") from None
     except (ImportFailed, UnsupportedOp) as error:
         raise type(error)(f"{label}: {error}") from None
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Stop Python's search for reference cycles: a read makes none and many objects that stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _load(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:

@@ -51,7 +51,7 @@ _NEVER_QUANTIZED = (DType.F32, DType.F16, DType.BOOL)
 _COUNTS = (DType.S32, DType.S64, DType.U32, DType.U64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Tensor:
     """One tensor of the file; `data` (read-only) is None for values made or given at run time.
 
@@ -78,7 +78,7 @@ class Tensor:
         return Type(self.shape, self.dtype, self.quant)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Operator:
     """One operator of the file: `inputs` holds tensor numbers, -1 for an operand left out."""
 
@@ -122,6 +122,7 @@ class ModelFile:
         if not self.subgraphs:
             raise ImportFailed("the file has no subgraph; it holds no network")
         self._buffers = self._model.length(4)
+        self._none: tuple[int, np.ndarray] | None = None
         self._growth = (1 << 20) + GROWTH * len(data)
 
     def grow(self, nbytes: int, where: str) -> None:
@@ -142,14 +143,17 @@ class ModelFile:
             raise ImportFailed(
                 f"{where} is in buffer {number}, the file has {self._buffers} buffers"
             )
+        if number == 0 and self._none is not None:
+            return self._none
         table = self._model.item(4, number)
         at, held = table.integer(1, "Q"), table.integer(2, "Q")
         if at > 1:  # the data of large models lies behind the FlatBuffer (schema 3, "offset")
             table.buffer.spend(at, held)
             return table.at, np.frombuffer(table.buffer.data, np.uint8, held, at)
-        if table.length(0, 1) == 0:
-            return table.at, np.empty(0, np.uint8)
-        return table.at, table.array(0, "<u1")
+        found = table.at, table.array(0, "<u1")
+        if number == 0:  # of every tensor without data
+            self._none = found
+        return found
 
 
 class Subgraph:
@@ -275,7 +279,7 @@ def _nibbles(raw: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _indices(table: Table, field: int) -> tuple[int, ...]:
-    return tuple(table.array(field, "<i4").tolist())
+    return table.integers(field)
 
 
 def _operator_kind(code: Table) -> str:
@@ -304,10 +308,10 @@ def _dtype(table: Table, where: str) -> DType:
 
 
 def _shape(table: Table, field: int, where: str) -> tuple[int, ...]:
-    rank = table.length(field)
-    if rank > MAX_RANK:
-        raise ImportFailed(f"{where} has {rank} axes; {MAX_RANK} at most")
-    return tuple(int(size) for size in table.array(field, "<i4"))
+    shape = table.integers(field)
+    if len(shape) > MAX_RANK:
+        raise ImportFailed(f"{where} has {len(shape)} axes; {MAX_RANK} at most")
+    return shape
 
 
 def _quant(table: Table, shape: tuple[int, ...], dtype: DType, where: str) -> Quant | None:

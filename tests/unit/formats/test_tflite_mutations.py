@@ -32,15 +32,20 @@ SECONDS_A_FILE = 2.0
 def structure(model: bytes, patch: pytest.MonkeyPatch) -> np.ndarray:
     """Offsets of the bytes that steer a read: all it touches but the contents of large buffers."""
     touched = np.zeros(len(model), bool)
-    honest = FlatBuffer.spend
+    honest, number = FlatBuffer.spend, FlatBuffer.integer
 
     def recording(self: FlatBuffer, at: int, count: int) -> None:
         honest(self, at, count)
         if count <= 64:
             touched[at : at + count] = True
 
+    def recording_number(self: FlatBuffer, at: int, code: str) -> int:
+        touched[at : at + struct.calcsize(code)] = True
+        return number(self, at, code)
+
     with patch.context() as scope:
         scope.setattr(FlatBuffer, "spend", recording)
+        scope.setattr(FlatBuffer, "integer", recording_number)
         # The audio front ends hold custom operators; what was read up to them counts.
         with contextlib.suppress(UnsupportedOp):
             read_tflite(model)
