@@ -279,12 +279,20 @@ def _dequantize(site: Site) -> Node:
     return site.node(Op.DEQUANTIZE, (site.operand(0),), Attrs())
 
 
+def _densify(site: Site) -> Node:
+    """A constant that is stored sparse is made dense where the file is read."""
+    if not site.operand(0).is_constant:
+        site.fail(f"{site.operand(0).name} is no constant; one that is stored sparse wanted")
+    return site.operand(0)
+
+
 # Operator -> (type number of its options table, reader). 0: the operator has no options to read.
 READERS: dict[str, tuple[int, Reader]] = {
     "ADD": (11, _elementwise(Op.ADD)),
     "AVERAGE_POOL_2D": (5, _pool(Op.AVERAGE_POOL2D)),
     "CONCATENATION": (10, _concat),
     "CONV_2D": (1, _conv2d),
+    "DENSIFY": (0, _densify),
     "DEPTHWISE_CONV_2D": (2, _depthwise),
     "DEQUANTIZE": (0, _dequantize),
     "EXPAND_DIMS": (0, _same_order),
