@@ -30,6 +30,7 @@ check: $(VENV)/.installed-dev ## Lint, types, import layers, docstrings and the 
 bench: $(VENV)/.installed-dev ## Measure models, emulation speed and the equality ladder into bench/results
 	$(BIN)/python -m bench.models --models $(MODELS)
 	$(BIN)/python -m bench.ladder --models $(MODELS)
+	$(BIN)/python -m bench.conformance --models $(MODELS)
 	$(BIN)/python -m bench.speed --models $(MODELS)
 	$(BIN)/python -m bench.transcript --models $(MODELS)
 
