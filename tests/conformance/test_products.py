@@ -144,6 +144,23 @@ def test_transpose_conv_with_a_bias_of_16_bits() -> None:
     np.testing.assert_array_equal(run(graph, inputs)[0], Tflm(model).run(inputs))
 
 
+def test_transpose_conv_whose_shape_is_computed() -> None:
+    """Keras computes it from the batch; TFLM looks at the result's declared shape only."""
+
+    def compute(tree: Any) -> None:
+        graph = tree.subgraphs[0]
+        shape = operator(tree, "y").inputs[0]
+        graph.tensors[shape].buffer = 0
+        graph.inputs = [*graph.inputs, shape]
+
+    for seed in range(10):
+        graph = single_op("transpose_conv2d", S8, seed)
+        again = read_tflite(edited(write_tflite(graph), compute))
+        x = random_inputs(graph, seed)[0]
+        got = run(again, [x, np.zeros(4, np.int32)])[0]
+        np.testing.assert_array_equal(got, run(graph, [x])[0])
+
+
 def test_f16_weights_stay_f16_in_the_program() -> None:
     """A DEQUANTIZE of a stored f16 is no work and no flash; a computed one is kept."""
     graph = single_op("conv2d_f16", F32, 1)

@@ -15,9 +15,13 @@ from milliwatt.ir.types import DType
 def _transpose_conv(site: Site) -> Node:
     """Operands are the result's shape, the weight, the input and perhaps a bias.
 
-    The padding is that of the convolution that would take the result to the input.
+    The padding is that of the convolution that would take the result to the input. Converters
+    compute the shape from the batch at run time; then the declared one holds, as in TFLM.
     """
-    shape = [int(size) for size in site.parameter(0).reshape(-1)]
+    if site.operand(0).is_constant:
+        shape = [int(size) for size in site.parameter(0).reshape(-1)]
+    else:
+        shape = list(site.out.shape)
     weight, x, bias = site.operand(1), site.operand(2), site.optional(3)
     if len(shape) != 4 or len(weight.type.shape) != 4:
         site.fail(f"result {shape} of weight {weight.type.short}; 4 axes of both wanted")
