@@ -41,6 +41,10 @@ _NO_ROW = {
     Op.INPUT: "given by the caller",
     Op.CONSTANT: "kept in flash",
     Op.RESHAPE: "no kernel: the same bytes under another shape",
+    Op.STATE: "kept in the arena from run to run",
+    Op.PART: "no kernel: some of the same bytes under another type",
+    Op.IF: "any: calls of the kernels of its graphs",
+    Op.WHILE: "any: calls of the kernels of its graphs",
 }
 
 

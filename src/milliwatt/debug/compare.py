@@ -24,7 +24,7 @@ from milliwatt.emulate.machine import run as run_firmware
 from milliwatt.ir.attrs.control import Part
 from milliwatt.ir.graph import Graph, Node, state
 from milliwatt.ir.ops import Op
-from milliwatt.ir.reference import Session, States, first_states, run_all
+from milliwatt.ir.reference import Session, States, run, run_all
 
 
 @dataclass(frozen=True)
@@ -64,23 +64,33 @@ class Target:
 
 
 def first_divergence(
-    graph: Graph, program: Program, target: Target, inputs: Inputs, states: States | None = None
+    graph: Graph, program: Program, target: Target, inputs: Inputs
 ) -> Divergence | None:
     """The first layer of `program` that differs from the reference on `inputs`, if any.
 
     The reference runs the graph that the passes made, after checking that it still computes what
     `graph` does. Layers are found by halving, one build and run of a probe each; the layer named
-    has operands that were right when they were made. `states`: what the states of `program.graph`
-    hold before the run, their first values by default; the probes start with them.
+    has operands that were right when they were made.
     Raises: what building and running raise.
     """
     lowered = program.graph
-    held = states or first_states(lowered)
-    before = run_all(graph, inputs, _by_name(graph, held))
-    values = run_all(lowered, inputs, held)
-    for old, node in zip(_ends(graph), _ends(lowered), strict=True):
-        if not equal((values[node],), (before[old],)):
-            return Divergence("(passes)", str(node.op), "compiler", values[node], before[old])
+    wrong = _wrong_passes(lowered, run(lowered, inputs), run(graph, inputs))
+    return wrong or _first_layer(program, target, inputs, None)
+
+
+def _wrong_passes(lowered: Graph, found: Inputs, wanted: Inputs) -> Divergence | None:
+    for node, a, b in zip(lowered.outputs, found, wanted, strict=True):
+        if not equal((a,), (b,)):
+            return Divergence("(passes)", str(node.op), "compiler", a, b)
+    return None
+
+
+def _first_layer(
+    program: Program, target: Target, inputs: Inputs, states: States | None
+) -> Divergence | None:
+    """The search itself; `states` are those of `program.graph` before the run, None: the first."""
+    lowered = program.graph
+    values = run_all(lowered, inputs, states)
     if states is not None:
         program = _starting_with(program, states)
         # The nodes are new ones, in the old order.
@@ -119,32 +129,29 @@ def first_stream_divergence(
     Errors as in `first_divergence`.
     """
     device = machine_for(target.board).load(_link(program, target), count=False)
-    session = Session(graph)
-    names = [node for node, _ in program.graph.updates]
+    # Passes may change what a state holds, so that the device's are those of the graph they made.
+    lowered = program.graph
+    original, session = Session(graph), Session(lowered)
     for number, frame in enumerate(frames):
-        before = dict(zip(names, session.states.values(), strict=True))
+        before = session.states
+        outputs = session.run(frame)
         found = (*device.run(frame).outputs, *device.states())
-        wanted = (*session.run(frame), *session.states.values())
-        if equal(found, wanted):
-            continue
-        layer = first_divergence(graph, program, target, frame, before)
-        if layer is None:
-            pairs = zip(_ends(graph), found, wanted, strict=True)
-            node, a, b = next(each for each in pairs if not equal(each[1:2], each[2:]))
-            layer = Divergence(RUNTIME, str(node.op), "", a, b)
-        return replace(layer, frame=number)
+        wanted = (*outputs, *session.states.values())
+        wrong = _wrong_passes(lowered, outputs, original.run(frame))
+        if wrong is None and not equal(found, wanted):
+            wrong = _first_layer(program, target, frame, before)
+            if wrong is None:
+                pairs = zip(_ends(lowered), found, wanted, strict=True)
+                node, a, b = next(each for each in pairs if not equal(each[1:2], each[2:]))
+                wrong = Divergence(RUNTIME, str(node.op), "", a, b)
+        if wrong is not None:
+            return replace(wrong, frame=number)
     return None
 
 
 def _ends(graph: Graph) -> list[Node]:
     """What a run leaves: its outputs and the next values of its states."""
     return [*graph.outputs, *(new for _, new in graph.updates)]
-
-
-def _by_name(graph: Graph, states: States) -> dict[Node, np.ndarray]:
-    """The states' values for another form of the same graph: passes keep the pairs' order."""
-    values = {node.name: value for node, value in states.items()}
-    return {state: values[state.name] for state, _ in graph.updates}
 
 
 def _starting_with(program: Program, states: States) -> Program:
