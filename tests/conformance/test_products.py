@@ -13,7 +13,7 @@ from milliwatt.compiler.pipeline import run_passes
 from milliwatt.errors import ImportFailed, InvalidGraph, UnsupportedOp
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.attrs import Conv2d, FullyConnected
+from milliwatt.ir.attrs import RELU, ClampAttrs, Conv2d, FullyConnected
 from milliwatt.ir.attrs.matrix import BatchMatmul, TransposeConv2d
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
@@ -159,6 +159,16 @@ def test_transpose_conv_whose_shape_is_computed() -> None:
         x = random_inputs(graph, seed)[0]
         got = run(again, [x, np.zeros(4, np.int32)])[0]
         np.testing.assert_array_equal(got, run(graph, [x])[0])
+
+
+def test_activation_behind_a_transpose_conv_is_fused() -> None:
+    x, weight = _image(2, F32), constant(np.ones((3, 2, 2, 2), np.float32), "w")
+    node = Node(Op.TRANSPOSE_CONV2D, (x, weight), TransposeConv2d((8, 8), (2, 2)), "y")
+    relu = Node(Op.CLAMP, (node,), ClampAttrs(RELU), "relu")
+    (fused,) = run_passes(Graph((x,), (relu,))).outputs
+    assert fused.op is Op.TRANSPOSE_CONV2D
+    assert isinstance(fused.attrs, TransposeConv2d)
+    assert fused.attrs.clamp == RELU
 
 
 def test_f16_weights_stay_f16_in_the_program() -> None:

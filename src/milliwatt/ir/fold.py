@@ -24,6 +24,7 @@ from milliwatt.ir.attrs import (
     Pool2d,
 )
 from milliwatt.ir.attrs.control import Control
+from milliwatt.ir.attrs.matrix import TransposeConv2d
 from milliwatt.ir.graph import Graph, Node, constant
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.ops.common import clamp_range
@@ -172,7 +173,7 @@ def _fuse_clamp(node: Node, producer: Node) -> Node | None:
     attrs = producer.attrs
     if isinstance(attrs, ConvAdd):
         have = attrs.add.clamp
-    elif isinstance(attrs, Conv2d | FullyConnected | Pool2d | Elementwise):
+    elif isinstance(attrs, Conv2d | FullyConnected | TransposeConv2d | Pool2d | Elementwise):
         have = attrs.clamp
     else:
         return None
