@@ -56,7 +56,10 @@ COMPILERS = (
 
 
 def build_library(compiler: Compiler, folder: Path) -> tuple[Path, subprocess.Popen[bytes] | None]:
-    """The sanitized library of all kernels, and the process still making it, if any."""
+    """The sanitized library of all kernels, and the process still making it, if any.
+
+    The process makes `unfinished(library)`: another session may look for the library meanwhile.
+    """
     sources = sorted(KERNELS.glob("*.[ch]"))
     digest = hashlib.sha256(repr((compiler, _SANITIZE_ALL)).encode())
     for path in sources:
@@ -66,7 +69,13 @@ def build_library(compiler: Compiler, folder: Path) -> tuple[Path, subprocess.Po
         return library, None
     files = [str(p) for p in sources if p.suffix == ".c"]
     command = [compiler.name, *WARNINGS, *_SANITIZE_ALL, *compiler.flags, *files]
-    return library, subprocess.Popen([*command, "-o", str(library)], stderr=subprocess.PIPE)
+    made = str(unfinished(library))
+    return library, subprocess.Popen([*command, "-o", made], stderr=subprocess.PIPE)
+
+
+def unfinished(library: Path) -> Path:
+    """Where this process makes a library, to rename it when it is whole."""
+    return library.with_suffix(f".{os.getpid()}")
 
 
 class Worker:
