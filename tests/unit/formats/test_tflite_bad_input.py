@@ -17,6 +17,9 @@ from ai_edge_litert import schema_py_generated as tflite
 from milliwatt.errors import ImportFailed, MilliwattError, UnsupportedOp
 from milliwatt.formats.flatbuffer import FlatBuffer
 from milliwatt.formats.tflite import read_tflite
+from milliwatt.formats.tflite_names import OPERATORS
+from milliwatt.formats.tflite_read import READERS
+from milliwatt.formats.tflite_read.refusals import NEAREST, nearest
 from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import Concat, Conv2d, Transpose, Unary
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
@@ -93,14 +96,14 @@ def own_result(tree: Any) -> None:
     op.inputs = [op.outputs[0], *list(op.inputs)[1:]]
 
 
-def custom(tree: Any) -> None:
-    become(tree, "soft", "CUSTOM")
-    tree.operatorCodes[-1].customCode = b"Fancy\nOp"
+def custom_named(name: bytes) -> Edit:
+    """An edit that turns softmax into a custom operator."""
 
+    def edit(tree: Any) -> None:
+        become(tree, "soft", "CUSTOM")
+        tree.operatorCodes[-1].customCode = name
 
-def custom_softmax(tree: Any) -> None:
-    become(tree, "soft", "CUSTOM")
-    tree.operatorCodes[-1].customCode = b"SOFTMAX"
+    return edit
 
 
 def unknown_number(tree: Any) -> None:
@@ -130,15 +133,26 @@ def custom_quantization(tree: Any) -> None:
 NOT_SUPPORTED: dict[str, tuple[Edit, str]] = {
     "unknown operator": (
         lambda tree: become(tree, "soft", "HASHTABLE_FIND"),
-        r"soft \(HASHTABLE_FIND\) on s8: not supported; the nearest that is: ",
+        r"soft \(HASHTABLE_FIND\) on s8: not supported; the nearest that is: none; compute it in",
     ),
     "operator with advice": (
         lambda tree: become(tree, "soft", "POW"),
         r"soft \(POW\) on s8: not supported; the nearest that is: SQUARE, SQRT or MUL",
     ),
-    "custom operator": (custom, r"soft \(custom 'Fancy\\nOp'\) on s8: not supported"),
+    "custom operator": (
+        custom_named(b"Fancy\nOp"),
+        r"soft \(custom 'Fancy\\nOp'\) on s8: not supported",
+    ),
+    "operator of TensorFlow": (
+        custom_named(b"FlexErf"),
+        r"soft \(FlexErf\) on s8: not supported; a TensorFlow operator; convert the model again",
+    ),
+    "operator of an accelerator": (
+        custom_named(b"ethos-u"),
+        r"soft \(custom 'ethos-u'\) on s8: not supported; compiled for one accelerator",
+    ),
     "custom operator called as a builtin one": (
-        custom_softmax,
+        custom_named(b"SOFTMAX"),
         r"soft \(custom 'SOFTMAX'\) on s8: not supported",
     ),
     "operator of the future": (unknown_number, r"soft \(builtin operator 4000\)"),
@@ -150,6 +164,15 @@ NOT_SUPPORTED: dict[str, tuple[Edit, str]] = {
     ),
     "shuffled weights": (option("dense", "weightsFormat", 1), r"dense .*shuffled"),
 }
+
+
+def test_advice_names_what_can_be_read() -> None:
+    """An operator that is read needs no stand-in, and most stand-ins are read."""
+    assert not set(NEAREST) & set(READERS)
+    assert set(NEAREST) < set(OPERATORS)
+    given = [kind for kind in NEAREST if nearest(kind, READERS) == NEAREST[kind]]
+    assert len(given) >= 15
+
 
 BROKEN: dict[str, tuple[Edit, str]] = {
     "schema version": (setting("model.version", 2), "schema version 2; version 3 wanted"),

@@ -362,6 +362,22 @@ def test_first_values_that_take_too_long() -> None:
     refused(file.write(), UnsupportedOp, "computes too much for a first value")
 
 
+@pytest.mark.parametrize("variable", [True, False])
+def test_states_that_fill_the_memory(variable: bool) -> None:
+    """A file of a few hundred bytes that says to remember 64 MB."""
+    file = File("main")
+    (main,) = file.parts
+    shape = (1 << 24,)
+    x = main.tensor("x", "f32", shape)
+    if variable:
+        held = main.tensor("v", "f32", shape, variable=True)
+    else:
+        held = read(main, main.handle("v"), "w", shape=shape)
+        assign(main, 1, x)
+    main.ends([x], [add(main, x, held, "y", shape)])
+    refused(file.write(), UnsupportedOp, "take more than 16 times the file")
+
+
 def test_branches_that_double_at_every_level() -> None:
     """Each of 60 subgraphs calls the next one twice."""
     file = File(*(f"g{number}" for number in range(61)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 
 from milliwatt.errors import MilliwattError
@@ -11,20 +12,42 @@ from milliwatt.formats.tflite_read.names import Names
 from milliwatt.formats.tflite_schema import Operator, Subgraph
 
 # What stands in for an operator whose name says little about a way round.
-_NEAREST = {
-    "HARD_SWISH": "RELU6 with ADD and MUL",
-    "LEAKY_RELU": "RELU",
-    "PRELU": "RELU",
-    "ELU": "RELU",
+NEAREST = {
+    "ATAN2": "DIV with LOGISTIC or TANH, fitted",
+    "BIDIRECTIONAL_SEQUENCE_LSTM": "UNIDIRECTIONAL_SEQUENCE_LSTM, one for each direction",
+    "BIDIRECTIONAL_SEQUENCE_RNN": "FULLY_CONNECTED with TANH, a step at a time",
+    "BITCAST": "CAST",
+    "BUCKETIZE": "GREATER_EQUAL with CAST and SUM",
+    "CONV_3D": "CONV_2D",
+    "CONV_3D_TRANSPOSE": "TRANSPOSE_CONV",
+    "EMBEDDING_LOOKUP_SPARSE": "GATHER with SUM",
+    "FAKE_QUANT": "QUANTIZE with DEQUANTIZE",
+    "HASHTABLE_LOOKUP": "GATHER",
+    "LOCAL_RESPONSE_NORMALIZATION": "MUL with RSQRT and MEAN",
+    "LSTM": "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "NON_MAX_SUPPRESSION_V4": "TFLite_Detection_PostProcess",
+    "NON_MAX_SUPPRESSION_V5": "TFLite_Detection_PostProcess",
+    "ONE_HOT": "EQUAL with CAST",
     "POW": "SQUARE, SQRT or MUL",
-    "SUM": "MEAN",
-    "REDUCE_MAX": "MAX_POOL_2D",
-    "TRANSPOSE_CONV": "CONV_2D",
-    "BATCH_MATMUL": "FULLY_CONNECTED",
-    "PACK": "CONCATENATION",
-    "MIRROR_PAD": "PAD",
-    "L2_POOL_2D": "AVERAGE_POOL_2D",
+    "REDUCE_ANY": "REDUCE_MAX",
+    "REDUCE_PROD": "MUL",
+    "RFFT2D": "SignalRfft",
+    "RNN": "FULLY_CONNECTED with TANH",
+    "SCATTER_ND": "DYNAMIC_UPDATE_SLICE",
+    "SEGMENT_SUM": "SUM",
+    "SPARSE_TO_DENSE": "DYNAMIC_UPDATE_SLICE",
+    "TOPK_V2": "ARG_MAX",
+    "UNIDIRECTIONAL_SEQUENCE_RNN": "FULLY_CONNECTED with TANH, a step at a time",
+    "UNSORTED_SEGMENT_SUM": "SUM",
+    "WHERE": "SELECT_V2",
 }
+# Custom operators that other tools leave in a file, by the start of their names.
+_CUSTOM = {
+    "Flex": "a TensorFlow operator; convert the model again without SELECT_TF_OPS",
+    "ethos-u": "compiled for one accelerator; read the file from before the Vela compiler",
+    "DECODE": "compressed constants; read the file from before TFLM's compression",
+}
+_NAME = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*\b|Signal\w+|TFLite_\w+")
 
 
 def unknown_operator(
@@ -40,8 +63,23 @@ def unknown_operator(
     except MilliwattError:
         pass  # the operator is the news; its tensors may be of unsupported types themselves
     kind = operator.kind
-    subject = f"{where} ({kind}) on {types or 'no operands'}"
-    if kind not in OPERATORS:
-        return f"{subject}: not supported; builtin operators and TFLM's signal operators are"
-    close = difflib.get_close_matches(kind, known, 1, 0.0)[0]
-    return f"{subject}: not supported; the nearest that is: {_NEAREST.get(kind, close)}"
+    return f"{where} ({kind}) on {types or 'no operands'}: not supported; {_advice(kind, known)}"
+
+
+def _advice(kind: str, known: Collection[str]) -> str:
+    if kind in OPERATORS:
+        return f"the nearest that is: {nearest(kind, known)}"
+    name = kind.removeprefix("custom ").strip("'")
+    for start, advice in _CUSTOM.items():
+        if name.startswith(start):
+            return advice
+    return "builtin operators and TFLM's own custom ones are"
+
+
+def nearest(kind: str, known: Collection[str]) -> str:
+    """What of the `known` operators stands in for `kind`, which is none of them."""
+    advice = NEAREST.get(kind, "")
+    if advice and all(name in known for name in _NAME.findall(advice)):
+        return advice
+    close = difflib.get_close_matches(kind, known, 1, 0.7)
+    return close[0] if close else "none; compute it in the code around the model"

@@ -12,7 +12,7 @@ import numpy as np
 
 from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.tflite_read.site import Handle
-from milliwatt.formats.tflite_schema import ModelFile, Operator, Subgraph
+from milliwatt.formats.tflite_schema import GROWTH, ModelFile, Operator, Subgraph
 from milliwatt.ir.types import Type
 
 NAME_BYTES = 4096
@@ -41,6 +41,7 @@ class Variables:
         self._known: dict[Hashable, Variable] = {}
         self._given: dict[Hashable, np.ndarray] = {}
         self._handles: dict[str, Handle] = {}
+        self._bytes = (1 << 20) + GROWTH * file.size
         self._changing: set[Handle] | None = None
 
     def handle(self, container: str, name: str) -> Handle:
@@ -70,6 +71,12 @@ class Variables:
         """
         stored = self._given.get(key)
         if stored is None:
+            self._bytes -= like.nbytes
+            if self._bytes < 0:
+                raise UnsupportedOp(
+                    f"a variable of {like.short} and those before it take more than {GROWTH} times "
+                    "the file; a smaller state wanted"
+                )
             fill = np.full(like.size * like.dtype.itemsize, like.zero_point & 0xFF, np.uint8)
             stored = fill.view(like.dtype.numpy)
         if stored.dtype != like.dtype.numpy or stored.size != like.size:
