@@ -9,7 +9,7 @@ import numpy as np
 
 from kernels.cases_core import Case, grid, quantized
 from milliwatt.ir.attrs import Attrs
-from milliwatt.ir.attrs.move import BroadcastTo, Gather, MirrorPad, Resize, StridedSlice
+from milliwatt.ir.attrs.move import BroadcastTo, Gather, MirrorPad, Resize, ShiftIn, StridedSlice
 from milliwatt.ir.graph import Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
@@ -126,7 +126,25 @@ def resize(op: Op) -> Callable[[DType], Iterator[Node]]:
     return make
 
 
+def shift_in(dtype: DType) -> Iterator[Node]:
+    """A buffer of several rows, of one; some, all and one of its positions new."""
+    for shape, axis, fresh in (
+        ((1, 5, 3), 1, 1),
+        ((2, 4, 2), 1, 3),
+        ((7,), 0, 2),
+        ((3, 2), 1, 2),
+        ((2, 3, 40), 2, 39),
+    ):
+        new = (*shape[:axis], fresh, *shape[axis + 1 :])
+        src = (
+            _input(dtype, shape),
+            graph_input(new, dtype, "fresh", _input(dtype, new).type.quant),
+        )
+        yield Node(Op.SHIFT_IN, src, ShiftIn(axis), "y")
+
+
 _GRIDS: dict[str, Callable[[DType], Iterator[Node]]] = {
+    "shift_in": shift_in,
     "strided_slice": strided_slice,
     "broadcast_to": broadcast_to,
     "mirror_pad": mirror_pad,

@@ -10,6 +10,7 @@ from milliwatt.compiler.passes.fold_input_offset import fold_input_offset
 from milliwatt.compiler.passes.fold_pad import fold_pad
 from milliwatt.compiler.passes.fold_requantize import fold_requantize
 from milliwatt.compiler.passes.fuse_add import fuse_add
+from milliwatt.compiler.passes.fuse_shift import fuse_shift
 from milliwatt.compiler.passes.keep_f16 import keep_f16
 from milliwatt.ir.attrs.control import Control
 from milliwatt.ir.fold import fold_batch_norm, fold_constants, fuse_activation
@@ -30,6 +31,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     # integer arithmetic
     ("fold_input_offset", fold_input_offset),
     # memory
+    ("fuse_shift", fuse_shift),
     ("fuse_add", fuse_add),
 )
 

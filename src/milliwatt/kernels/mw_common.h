@@ -7,6 +7,7 @@
 
 /* C99 7.1.4 allows declaring these without <string.h>, which freestanding toolchains lack. */
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 
 /* Before a loop: keep it rolled. clang unrolls by guess what is unrolled by hand where it pays, and

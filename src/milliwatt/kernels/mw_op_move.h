@@ -41,6 +41,10 @@ typedef struct {
 } mw_dynamic_update_slice_params;
 
 typedef struct {
+  int32_t rows, kept_bytes, fresh_bytes;
+} mw_shift_in_params;
+
+typedef struct {
   int32_t batches, in_h, in_w, channels, out_h, out_w;
   int32_t first_y, step_y, first_x, step_x; /* 10 bits behind the point */
 } mw_resize_bilinear_s8_params; /* also resize_bilinear_s16 */
@@ -57,6 +61,8 @@ void mw_gather(void *out, const void *in, const void *indices, const mw_gather_p
                void *workspace);
 void mw_dynamic_update_slice(void *out, const void *in, const void *update, const void *start,
                              const mw_dynamic_update_slice_params *params, void *workspace);
+void mw_shift_in(void *out, const void *buffer, const void *fresh,
+                 const mw_shift_in_params *params, void *workspace);
 void mw_resize_bilinear_s8(int8_t *out, const int8_t *in,
                            const mw_resize_bilinear_s8_params *params, void *workspace);
 void mw_resize_bilinear_s16(int16_t *out, const int16_t *in,

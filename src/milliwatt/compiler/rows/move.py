@@ -11,7 +11,7 @@ from milliwatt.compiler.rows.row import ANY, Field, Lowered, Row
 from milliwatt.compiler.rows.shape import run_fields
 from milliwatt.compiler.rows.strides import MAX_RANK, Axis, row_major
 from milliwatt.errors import UnsupportedOp
-from milliwatt.ir.attrs.move import Gather, MirrorPad, Resize, StridedSlice
+from milliwatt.ir.attrs.move import Gather, MirrorPad, Resize, ShiftIn, StridedSlice
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.move import mirror_maps
@@ -62,6 +62,20 @@ def _take(node: Node, maps: Sequence[np.ndarray]) -> Lowered:
             ("rank", len(sizes)),
             ("sizes", np.array(sizes, np.int32)),
             ("offsets", np.concatenate(offsets).astype(np.int32)),
+        )
+    )
+
+
+def lower_shift_in(node: Node) -> Lowered:
+    """shift_in: of every row, the bytes that stay and those that come."""
+    assert isinstance(node.attrs, ShiftIn)
+    axis, itemsize = node.attrs.axis, node.type.dtype.itemsize
+    row, fresh = (math.prod(s.type.shape[axis:]) * itemsize for s in node.src)
+    return Lowered(
+        (
+            ("rows", math.prod(node.type.shape[:axis])),
+            ("kept_bytes", row - fresh),
+            ("fresh_bytes", fresh),
         )
     )
 
@@ -215,6 +229,7 @@ ROWS: tuple[Row, ...] = (
         "every row and column as many times as the others",
     ),
     Row(Op.RESIZE_NEAREST, ANY, *_TAKE, lower_nearest),
+    Row(Op.SHIFT_IN, ANY, "shift_in", "shift_in_params", lower_shift_in, inplace=(0,)),
     Row(
         Op.RESIZE_BILINEAR,
         _S8,

@@ -53,6 +53,17 @@ class Gather(Attrs):
 
 
 @dataclass(frozen=True)
+class ShiftIn(Attrs):
+    """shift_in(buffer, fresh): the buffer's last positions along `axis`, then the fresh ones.
+
+    As many positions leave at the start as come in: the result has the buffer's type. What the
+    compiler makes of a ring buffer (a state concatenated with what is new, then cut).
+    """
+
+    axis: int
+
+
+@dataclass(frozen=True)
 class Resize(Attrs):
     """resize_bilinear(x [N,H,W,C]) and resize_nearest: to `size` (height, width).
 

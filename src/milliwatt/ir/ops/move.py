@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from milliwatt.ir.attrs import Attrs
-from milliwatt.ir.attrs.move import BroadcastTo, Gather, MirrorPad, StridedSlice
+from milliwatt.ir.attrs.move import BroadcastTo, Gather, MirrorPad, ShiftIn, StridedSlice
 from milliwatt.ir.ops import resize
 from milliwatt.ir.ops.common import want, want_dtype
 from milliwatt.ir.ops.resize import moved
@@ -171,6 +171,28 @@ def _run_dynamic_update_slice(attrs: Attrs, out: Type, ins: Types, args: Arrays)
     return result
 
 
+def _infer_shift_in(attrs: ShiftIn, ins: Types) -> Type:
+    buffer, fresh = ins
+    axis, rank = attrs.axis, len(buffer.shape)
+    want(0 <= axis < rank, f"axis is {axis}; 0 to {rank - 1} wanted")
+    rest = buffer.shape[:axis] + buffer.shape[axis + 1 :]
+    want(
+        (fresh.dtype, fresh.quant) == (buffer.dtype, buffer.quant)
+        and len(fresh.shape) == rank
+        and fresh.shape[:axis] + fresh.shape[axis + 1 :] == rest
+        and fresh.shape[axis] <= buffer.shape[axis],
+        f"{fresh} does not go into {buffer} along axis {axis}; the same type with fewer positions "
+        "there wanted",
+    )
+    return buffer
+
+
+def _run_shift_in(attrs: ShiftIn, out: Type, ins: Types, args: Arrays) -> np.ndarray:
+    fresh = ins[1].shape[attrs.axis]
+    kept = np.take(args[0], range(fresh, out.shape[attrs.axis]), attrs.axis)
+    return np.concatenate([kept, args[1]], attrs.axis)
+
+
 OPS: dict[Op, OpDef] = {
     Op.STRIDED_SLICE: OpDef(StridedSlice, (1, 1), _infer_strided_slice, _run_strided_slice),
     Op.BROADCAST_TO: OpDef(BroadcastTo, (1, 1), _infer_broadcast_to, _run_broadcast_to),
@@ -180,5 +202,6 @@ OPS: dict[Op, OpDef] = {
     Op.DYNAMIC_UPDATE_SLICE: OpDef(
         Attrs, (3, 3), _infer_dynamic_update_slice, _run_dynamic_update_slice
     ),
+    Op.SHIFT_IN: OpDef(ShiftIn, (2, 2), _infer_shift_in, _run_shift_in),
     **resize.OPS,
 }

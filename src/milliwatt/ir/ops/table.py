@@ -98,6 +98,7 @@ class Op(enum.Enum):
     GATHER = "gather"
     GATHER_ND = "gather_nd"
     DYNAMIC_UPDATE_SLICE = "dynamic_update_slice"
+    SHIFT_IN = "shift_in"
     RESIZE_BILINEAR = "resize_bilinear"
     RESIZE_NEAREST = "resize_nearest"
     # element type
