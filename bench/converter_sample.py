@@ -82,6 +82,13 @@ def matrix_models() -> dict[str, Model]:
             INTEGER,
         ),
         "dense": Model(lambda x: NN.relu(x @ DENSE + 0.1), [ROWS], ALL),
+        # Dynamic range quantizes weights of 1024 values and more.
+        "dense_wide": Model(lambda x: NN.relu(x @ weights(64, 32)), [(2, 64)], ALL),
+        "conv_wide": Model(
+            lambda x: NN.conv2d(x, weights(3, 3, 16, 12, spread=0.1), 1, "SAME"),
+            [(1, 6, 5, 16)],
+            ALL,
+        ),
         "batch_matmul": Model(tf.matmul, [(2, 5, 7), (2, 7, 6)], INTEGER),
         "batch_matmul_transposed": Model(
             lambda x, y: tf.matmul(x, y, transpose_b=True), [(2, 5, 7), (2, 6, 7)], INTEGER
