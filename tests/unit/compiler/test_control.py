@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import milliwatt as mw
+from milliwatt.compiler import build as compiler
 from milliwatt.compiler.emit import emit
 from milliwatt.compiler.pipeline import run_passes
-from milliwatt.compiler.program import compile_graph
+from milliwatt.compiler.program import Program, compile_graph
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Concat, Conv2d, Elementwise, Pad, Reshape, Unary
 from milliwatt.ir.attrs.control import Control, If, Part, While
@@ -120,6 +121,24 @@ def test_a_loop_is_one_layer() -> None:
     assert loops[1].cycles > 3 * loops[0].cycles > 300
     assert loops[0].calls == loops[1].calls == 1
     assert loops[0].kernel == "mw_while"
+
+
+def test_a_wrong_loop_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layer is the loop, whatever goes wrong inside; bytes between parts do not count."""
+    built = mw.build(counting(), board="host")
+    values = (flags_set(3), np.arange(6, dtype=np.int8).reshape(1, 6))
+    assert built.first_divergence(values) is None
+
+    def without_call(program: Program) -> dict[str, str]:
+        call = "    mw_layer_00_loop_body_01(inner);"
+        assert call in emit(program)["mw_model.c"]
+        wrong = "    (void)mw_layer_00_loop_body_01;"
+        return {k: v.replace(call, wrong) for k, v in emit(program).items()}
+
+    monkeypatch.setattr(compiler, "emit", without_call)
+    found = built.first_divergence(values)
+    assert found is not None
+    assert (found.layer, found.op, found.kernel) == ("loop", "while", "mw_while")
 
 
 def test_an_endless_loop_is_stopped() -> None:
