@@ -175,7 +175,7 @@ def _conv(torch: Any, node: Node, x: Any, weight: Any, bias: Any = None) -> Any:
     image = _padded(torch, x.permute(_NCHW), attrs.padding)
     depthwise = node.op is Op.DEPTHWISE_CONV2D
     kernel = weight.permute(3, 0, 1, 2) if depthwise else weight.permute(_NCHW)
-    groups = x.shape[3] if depthwise else 1
+    groups = x.shape[3] if depthwise else x.shape[3] // weight.shape[3]
     y = torch.nn.functional.conv2d(
         image, kernel, bias, stride=attrs.stride, dilation=attrs.dilation, groups=groups
     )

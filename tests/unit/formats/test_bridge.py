@@ -21,8 +21,8 @@ from support.single_ops import random_inputs, single_op
 from support.torch_nets import NETS, examples, net_graph, nn, torch
 
 FLOAT_OPS = [
-    "conv2d", "depthwise_conv2d", "fully_connected", "max_pool2d", "average_pool2d", "mean", "add",
-    "sub", "mul", "clamp", "logistic", "tanh", "softmax", "pad", "reshape", "transpose", "concat",
+    "conv2d", "grouped_conv2d", "depthwise_conv2d", "fully_connected", "max_pool2d", "average_pool2d",
+    "mean", "add", "sub", "mul", "clamp", "logistic", "tanh", "softmax", "pad", "reshape", "transpose", "concat",
 ]  # fmt: skip
 
 
