@@ -8,6 +8,7 @@ from __future__ import annotations
 from milliwatt.formats.tflite_read import (
     control,
     core,
+    decode,
     matrix,
     move,
     pointwise,
@@ -20,6 +21,7 @@ from milliwatt.formats.tflite_read.site import Reader, Site
 READERS: dict[str, tuple[int, Reader]] = {
     **core.READERS,
     **control.READERS,
+    **decode.READERS,
     **matrix.READERS,
     **move.READERS,
     **pointwise.READERS,

@@ -45,7 +45,6 @@ NEAREST = {
 _CUSTOM = {
     "Flex": "a TensorFlow operator; convert the model again without SELECT_TF_OPS",
     "ethos-u": "compiled for one accelerator; read the file from before the Vela compiler",
-    "DECODE": "compressed constants; read the file from before TFLM's compression",
 }
 _NAME = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*\b|Signal\w+|TFLite_\w+")
 

@@ -110,6 +110,7 @@ class SubgraphReader:
     """One subgraph as nodes; as a `Branch`, its variables are further inputs and outputs."""
 
     def __init__(self, loading: Loading, subgraph: Subgraph, role: Role, handles: Handles) -> None:
+        self._file = loading.file
         self._subgraph = subgraph
         self._made: dict[int, Node] = {}
         self._signed: dict[int, Node] = {}
@@ -338,6 +339,8 @@ class SubgraphReader:
             self._handles[out.index] = result
             return
         _agree(site, result, out)
+        if result.is_constant and result not in site.operands:
+            self._file.grow(result.type.nbytes, str(out))
         declared = self._subgraph.tensor(out.index)
         if signed and is_unsigned(declared):
             check_equal(site, result)
