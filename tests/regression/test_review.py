@@ -10,7 +10,7 @@ import pytest
 from milliwatt.compiler.build import build
 from milliwatt.emulate.boards import board
 from milliwatt.emulate.machine import run as run_firmware
-from milliwatt.errors import DoesNotFit, InvalidGraph, UnsupportedOp
+from milliwatt.errors import DoesNotFit, InvalidGraph
 from milliwatt.ir.attrs import (
     Conv2d,
     Elementwise,
@@ -57,11 +57,12 @@ def test_a_program_without_steps_builds_and_runs(target: str) -> None:
     np.testing.assert_array_equal(found, values.reshape(2, 2))
 
 
-def test_state_is_refused_by_name() -> None:
+def test_an_updated_input_is_refused_by_name() -> None:
+    """What is remembered is a state, which nobody passes."""
     x, state = x_input(4), graph_input((4,), DType.S8, "state", Q)
     new = Node(Op.ADD, (x, state), Elementwise(quant=Q), "new")
     graph = Graph((x, state), (new,), updates=((state, new),))
-    with pytest.raises(UnsupportedOp, match=r"^state \(input\): the graph keeps state"):
+    with pytest.raises(InvalidGraph, match=r"^state \(input\): updated from run to run; op state"):
         build(graph, board("host"))
 
 
