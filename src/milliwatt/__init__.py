@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         load,
         quantize,
         save,
+        stream,
         to_torch,
     )
     from milliwatt.compiler.board import Board
@@ -67,6 +68,7 @@ __all__ = [
     "load",
     "quantize",
     "save",
+    "stream",
     "to_torch",
 ]
 
@@ -84,6 +86,7 @@ _HOMES = {
     "load": "milliwatt.api",
     "quantize": "milliwatt.api",
     "save": "milliwatt.api",
+    "stream": "milliwatt.api",
     "to_torch": "milliwatt.api",
 }
 

@@ -19,6 +19,7 @@ from milliwatt.compiler.program import Program, compile_graph
 from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.compress.quantize import quantize as quantize_graph
 from milliwatt.compress.report import layer_report
+from milliwatt.compress.stream import stream as stream_graph
 from milliwatt.debug.compare import (
     Divergence,
     Target,
@@ -49,6 +50,7 @@ __all__ = [
     "load",
     "quantize",
     "save",
+    "stream",
     "to_torch",
 ]
 
@@ -77,6 +79,7 @@ def _wants_graph(verb: Callable[P, R]) -> Callable[P, R]:
 
 
 quantize = _wants_graph(quantize_graph)
+stream = _wants_graph(stream_graph)
 
 
 def load(

@@ -181,6 +181,25 @@ def convert(
 
 
 @app.command()
+def stream(
+    model: ModelFile,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The .mwg or .tflite file to write.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="New frames a run.")] = 1,
+    axis: Annotated[int, typer.Option(min=0, help="Time axis of the model's inputs.")] = 1,
+    board: BoardName = DEFAULT_BOARD,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a model over a window into one that takes new frames, and show the cycles saved."""
+    from milliwatt.cli_stream import stream_model
+
+    if output is not None:
+        check_suffix(output, "--output")
+    stream_model(model, output, frames=frames, axis=axis, board=board, as_json=as_json)
+
+
+@app.command()
 def build(
     model: ModelFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
