@@ -224,7 +224,8 @@ class Subgraph:
             raise ImportFailed(
                 f"{where} has shape {list(shape)}; export the model with fixed sizes"
             )
-        nbytes = Type(shape, dtype).nbytes
+        # An axis of size 0 hides sizes beside it that no array has.
+        nbytes = Type(tuple(max(size, 1) for size in shape), dtype).nbytes
         if nbytes > MAX_TENSOR_BYTES:
             raise ImportFailed(
                 f"{where} has shape {list(shape)}, {nbytes} bytes; {MAX_TENSOR_BYTES} bytes at most"

@@ -215,6 +215,10 @@ BROKEN: dict[str, tuple[Edit, str]] = {
         "only the batch may be free",
     ),
     "huge shape": (setting("x.shape", [1, 2**31 - 1, 2**31 - 1, 2**31 - 1]), "bytes at most"),
+    "huge axes beside an empty one": (
+        setting("dense/weight.shape", [0, 2**31 - 1, 2**31 - 1, 2**31 - 1]),
+        "bytes at most",
+    ),
     "empty shape": (setting("x.shape", [1, 0, 5, 2]), "size below 1"),
     "weights too large for their buffer": (
         setting("dense/weight.shape", [4, 300]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import Session
 from support.oracle import Tflm
 from support.tflite_build import File, Part, options
+from support.tflite_mutate import survive
 
 RNG_RUNS = 6
 
@@ -417,3 +419,10 @@ def compare_frames(model: bytes, frames: int) -> Graph:
         inputs = [frame.astype(np.int8)]
         assert (ours.run(inputs)[0] == theirs.run(inputs)).all()
     return graph
+
+
+@pytest.mark.parametrize("make", [lambda: loop(40), lambda: sums(1.0)], ids=["loop", "sums"])
+def test_spoiled_files_are_read_or_refused(
+    make: Callable[[], File], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert survive(make().write(), 300, 3, monkeypatch) > 0.2

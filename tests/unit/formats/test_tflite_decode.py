@@ -10,6 +10,7 @@ from milliwatt.formats.tflite import read_tflite
 from milliwatt.ir.reference import run
 from support.oracle import Tflm
 from support.tflite_build import File, options
+from support.tflite_mutate import survive
 
 SHAPE = (4, 6)
 
@@ -107,3 +108,8 @@ def test_what_is_damaged_is_refused(
 def test_huffman_codes_that_lead_nowhere() -> None:
     with pytest.raises(ImportFailed, match="lead out of their tables"):
         read_tflite(model(bytes(24), header(1, 16) + bytes([0, 0, 0, 0]), "s8"))
+
+
+def test_spoiled_files_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = model(bytes(range(40)), header(0, 4, 16) + bytes(64))
+    assert survive(data, 300, 3, monkeypatch) > 0.2

@@ -23,6 +23,7 @@ from milliwatt.ir.types import DType, Quant
 from support.oracle import litert
 from support.single_ops import OPERATORS, random_inputs, single_op
 from support.tflite_edit import become, edited, operator
+from support.tflite_mutate import survive
 
 U8 = tflite.TensorType.UINT8
 
@@ -163,3 +164,8 @@ def test_operators_without_a_uint8_twin_are_refused() -> None:
 
     with pytest.raises(UnsupportedOp, match=r"soft \(NEG\): on uint8"):
         read_tflite(edited(write_tflite(tensor_scales()), edit))
+
+
+def test_spoiled_files_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = edited(write_tflite(tensor_scales()), shift)
+    assert survive(model, 300, 3, monkeypatch) > 0.2
