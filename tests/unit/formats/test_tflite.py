@@ -22,6 +22,7 @@ from milliwatt.ir.types import DType, Quant
 from support.oracle import Tflm
 from support.shared import FLOAT_MODELS, INT8_MODELS, mlperf, shared
 from support.single_ops import GRID, OPERATORS, random_inputs, same_padding, single_op
+from support.tflite_build import File, options
 from support.tflite_edit import become, edited, operator, small_graph, small_model, store, tensor
 
 
@@ -260,3 +261,16 @@ def test_subgraphs_that_nothing_calls_are_not_read() -> None:
     assert print_graph(read_tflite(edited(small_model(), add))) == print_graph(
         read_tflite(small_model())
     )
+
+
+def test_tensors_called_as_the_nodes_that_a_reader_adds() -> None:
+    """A fully_connected on three axes gets a node `dense.flatten`; here a tensor is called so."""
+    file = File("main")
+    (main,) = file.parts
+    x = main.tensor("dense.flatten", "f32", (1, 2, 3))
+    weight = main.tensor("w", "f32", (4, 3), value=np.ones((4, 3), np.float32))
+    dense = main.tensor("dense", "f32", (2, 4))
+    main.add("FULLY_CONNECTED", [x, weight, -1], [dense], options("FullyConnected"))
+    main.ends([x], [dense])
+    found = [node.name for node in read_tflite(file.write()).nodes()]
+    assert found == ["dense.flatten", "dense.flatten.2", "dense.weight", "dense"]

@@ -24,6 +24,7 @@ from milliwatt.formats.tflite_read.unsigned import (
 from milliwatt.formats.tflite_read.variables import Variables
 from milliwatt.formats.tflite_schema import ModelFile, Operator, Subgraph, Tensor
 from milliwatt.ir.attrs.control import MAX_DEPTH
+from milliwatt.ir.fold import unique_names
 from milliwatt.ir.graph import Graph, Node, graph_input
 from milliwatt.ir.types import DType, Type
 
@@ -147,7 +148,7 @@ class SubgraphReader:
         pairs = ((first, memory.now[key]) for key, first in memory.first.items())
         updates = tuple(pair for pair in pairs if pair[0] is not pair[1])
         outputs = tuple(r for r in self._results if isinstance(r, Node))
-        return memory.frozen(Graph(self._inputs, outputs, updates, name))
+        return _named_apart(memory.frozen(Graph(self._inputs, outputs, updates, name)))
 
     def variables(self) -> dict[Hashable, Type]:
         """See Branch."""
@@ -171,7 +172,7 @@ class SubgraphReader:
         own = tuple(result for result in self._results if isinstance(result, Node))
         outputs = (*own, *(now.get(key, taken[key]) for key in changed))
         name = self._subgraph.name or f"subgraph{self._subgraph.index}"
-        return Graph((*self._inputs, *taken.values()), outputs, (), name)
+        return _named_apart(Graph((*self._inputs, *taken.values()), outputs, (), name))
 
     def _unused(self, key: Hashable, kind: Type) -> Node:
         """An input for a variable that only other subgraphs of the same operator read."""
@@ -353,6 +354,12 @@ class SubgraphReader:
             self.memory.change((self._subgraph.index, out.index), result)
         else:
             self._made[out.index] = result
+
+
+def _named_apart(graph: Graph) -> Graph:
+    """`graph` with a name for each node: what readers add may be called as a tensor is."""
+    names = [node.name for node in graph.nodes()]
+    return graph if len(set(names)) == len(names) else unique_names(graph)
 
 
 def _agree(site: Site, node: Node, declared: Tensor) -> None:
