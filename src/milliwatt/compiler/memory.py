@@ -7,7 +7,7 @@ that a model keeps from run to run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from milliwatt.compiler.alias import locate
 from milliwatt.compiler.lifetimes import Lifetimes
@@ -90,10 +90,10 @@ def _place(lives: Lifetimes) -> tuple[tuple[Block, ...], int]:
     states, others = lives.blocks[: lives.states], lives.blocks[lives.states :]
     placed, end = [], 0
     for block in states:
-        placed.append(replace(block, offset=end))
+        placed.append(block.at(end))
         end += block.nbytes
     found = place_blocks(others, live_bytes(others)[0])
-    return (*placed, *(replace(block, offset=block.offset + end) for block in found)), end
+    return (*placed, *(block.at(block.offset + end) for block in found)), end
 
 
 def live_peak(graph: Graph) -> int:

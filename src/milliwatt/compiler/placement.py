@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 from bisect import bisect_left, insort
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 ALIGN = 8
 _TRIES = 400
@@ -34,6 +34,10 @@ class Block:
     def meets(self, other: Block) -> bool:
         """True where the two are alive at one step."""
         return self.first <= other.last and other.first <= self.last
+
+    def at(self, offset: int) -> Block:
+        """The same block at this offset."""
+        return Block(self.name, self.nbytes, self.first, self.last, offset)
 
 
 def live_bytes(blocks: list[Block]) -> tuple[int, int]:
@@ -83,7 +87,7 @@ def place_blocks(blocks: list[Block], bound: int) -> list[Block]:
             if offer(order):
                 break
     assert best is not None
-    return [replace(block, offset=best[2][i]) for i, block in enumerate(blocks)]
+    return [block.at(best[2][i]) for i, block in enumerate(blocks)]
 
 
 def _meetings(blocks: list[Block]) -> list[list[int]] | None:
@@ -132,7 +136,7 @@ def _in_order_of_time(blocks: list[Block]) -> list[Block]:
             gaps.give(offsets[gone], blocks[gone].nbytes)
         offsets[index] = gaps.take(blocks[index].nbytes)
         heapq.heappush(expiring, (blocks[index].last, index))
-    return [replace(block, offset=offsets[i]) for i, block in enumerate(blocks)]
+    return [block.at(offsets[i]) for i, block in enumerate(blocks)]
 
 
 class _Gaps:

@@ -16,7 +16,7 @@ def best_order(graph: Graph) -> Lifetimes:
     orders = [_steps(graph.nodes()), _steps(_heavy_first(graph))]
     if graph.updates:
         orders += [_readers_first(graph, order) for order in orders]
-    candidates = (lifetimes(graph, order) for order in orders)
+    candidates = (lifetimes(graph, order) for order in dict.fromkeys(orders))
     return min(candidates, key=lambda lives: (live_bytes(lives.blocks)[0], lives.copied_bytes))
 
 
