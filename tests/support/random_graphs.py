@@ -30,10 +30,11 @@ from milliwatt.ir.attrs import (
     Unary,
 )
 from milliwatt.ir.attrs.control import Part
+from milliwatt.ir.attrs.move import StridedSlice
 from milliwatt.ir.fold import WEIGHT_AXIS
 from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
 from milliwatt.ir.ops import Op
-from milliwatt.ir.types import DType, Quant
+from milliwatt.ir.types import DType, Quant, Type
 from support.ops.core import CLAMPS, random_values, same_padding, size, some_clamp
 
 Rng = np.random.Generator
@@ -317,6 +318,22 @@ def with_f16_weights(graph: Graph) -> Graph:
         return Node(node.op, (x, real, *bias), node.attrs, node.name)
 
     return graph.rewrite(rule)
+
+
+def with_ring(graph: Graph, seed: int) -> Graph:
+    """The graph with a ring buffer behind its first output: the last positions are kept."""
+    rng = np.random.default_rng(seed)
+    fresh = graph.outputs[0]
+    axis = size(rng, 0, len(fresh.type.shape) - 1)
+    new, kept = fresh.type.shape[axis], size(rng, 1, 5)
+    shape = tuple(kept if a == axis else n for a, n in enumerate(fresh.type.shape))
+    kind = Type(shape, fresh.type.dtype, fresh.type.quant)
+    held = state(random_values(rng, kind), "ring", kind.quant)
+    joined = Node(Op.CONCAT, (held, fresh), Concat(axis), "ring.window")
+    begin = tuple(new if a == axis else 0 for a in range(len(shape)))
+    cut = StridedSlice(begin, shape, (1,) * len(shape))
+    recent = Node(Op.STRIDED_SLICE, (joined,), cut, "ring.recent")
+    return Graph(graph.inputs, (*graph.outputs, joined), ((held, recent),), graph.name)
 
 
 def _with_states(b: Builder) -> list[Node]:
