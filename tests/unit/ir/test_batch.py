@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 
 from milliwatt.errors import BadData, InvalidGraph
-from milliwatt.ir.attrs import Mean, Reshape, Transpose, Unary
-from milliwatt.ir.batch import batch_size, run_batches, run_samples, with_batch
-from milliwatt.ir.graph import Graph, Node, graph_input
+from milliwatt.ir.attrs import (
+    Attrs,
+    Concat,
+    Elementwise,
+    Mean,
+    Reshape,
+    Softmax,
+    Transpose,
+    Unary,
+)
+from milliwatt.ir.attrs.move import BroadcastTo, Gather, StridedSlice
+from milliwatt.ir.attrs.pointwise import Cast, Pointwise
+from milliwatt.ir.batch import batch_size, run_batches, run_samples, run_sequences, with_batch
+from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
 from milliwatt.ir.ops import Op
-from milliwatt.ir.reference import run
+from milliwatt.ir.reference import Session, run
 from milliwatt.ir.types import DType
 from milliwatt.ir.verify import verify
 from support.random_graphs import random_graph
@@ -100,3 +111,97 @@ def test_unequal_numbers_of_samples() -> None:
     graph = Graph((a, b), (Node(Op.TANH, (a,), Unary(), "y"), Node(Op.TANH, (b,), Unary(), "z")))
     with pytest.raises(BadData, match=r"inputs hold \[3, 2\] samples"):
         next(run_batches(graph, [np.zeros((3, 2), np.float32), np.zeros((2, 2), np.float32)]))
+
+
+def _picked(x: Node, attrs: Gather) -> Node:
+    """gather by an index computed from x itself: its sign, 0 or 1."""
+    first = Node(Op.STRIDED_SLICE, (x,), StridedSlice((0, 0), (1, 1), (1, 1)), "first")
+    whole = Node(Op.CAST, (Node(Op.SIGN, (first,), Pointwise(), "s"),), Cast(DType.S32), "index")
+    return Node(Op.GATHER, (x, whole), attrs, "y")
+
+
+def _table(x: Node) -> Node:
+    """Rows of a constant table, chosen by the sign of every element of x."""
+    sign = Node(Op.SIGN, (x,), Pointwise(), "s")
+    indices = Node(Op.CAST, (sign,), Cast(DType.S32), "index")
+    rows = constant(np.arange(4, dtype=np.float32).reshape(2, 2), "rows")
+    return Node(Op.GATHER, (rows, indices), Gather(), "y")
+
+
+def _updated(x: Node) -> Node:
+    """The first element of x replaced by a constant."""
+    fresh = constant(np.full((1, 1), 9, np.float32), "fresh")
+    start = constant(np.zeros(2, np.int32), "start")
+    return Node(Op.DYNAMIC_UPDATE_SLICE, (x, fresh, start), Attrs(), "y")
+
+
+def _lower_rank(x: Node) -> Node:
+    """x [1,2] beside a reshape [1,2,2] of its own: its axis 0 stands beside axis 1."""
+    twice = Node(Op.CONCAT, (x, x), Concat(1), "twice")
+    high = Node(Op.RESHAPE, (twice,), Reshape((1, 2, 2)), "high")
+    return Node(Op.ADD, (x, high), Elementwise(), "y")
+
+
+MIXING = {
+    "gather along axis 0": lambda x: _picked(x, Gather(0)),
+    "gather_nd": lambda x: Node(
+        Op.GATHER_ND, (x, constant(np.zeros((1, 2), np.int32), "zero")), Attrs(), "y"
+    ),
+    "constant update": _updated,
+    "operand of fewer axes": _lower_rank,
+    "softmax of a vector": lambda x: Node(
+        Op.SOFTMAX,
+        (Node(Op.RESHAPE, (Node(Op.MEAN, (x,), Mean((1,)), "m"),), Reshape((1,)), "r"),),
+        Softmax(),
+        "y",
+    ),
+}
+APART = {
+    "rows of a table": _table,
+    "gather along another axis": lambda x: Node(
+        Op.GATHER, (x, constant(np.array([1, 0, 1], np.int32), "order")), Gather(1), "y"
+    ),
+    "gather of its own": lambda x: _picked(x, Gather(1, 1)),
+    "strided slice": lambda x: Node(
+        Op.STRIDED_SLICE, (x,), StridedSlice((0, 1), (1, 2), (-1, -1)), "y"
+    ),
+    "broadcast": lambda x: Node(
+        Op.BROADCAST_TO,
+        (Node(Op.MEAN, (x,), Mean((1,), True), "m"),),
+        BroadcastTo((1, 3)),
+        "y",
+    ),
+}
+
+
+@pytest.mark.parametrize("make", [*MIXING.values(), *APART.values()], ids=[*MIXING, *APART])
+def test_samples_stay_apart(make) -> None:
+    """Operators that would mix samples run one by one; what can be batched is; all values hold."""
+    x = graph_input((1, 2), DType.F32, "x")
+    graph = Graph((x,), (make(x),))
+    assert (batch_size(graph) > 1) == (make in APART.values())
+    values = np.random.default_rng(0).standard_normal((6, 2)).astype(np.float32)
+    wanted = [run(graph, [values[k : k + 1]])[0] for k in range(6)]
+    has_batch = graph.outputs[0].type.shape[:1] == (1,)
+    got = run_samples(graph, [values])[0]
+    np.testing.assert_array_equal(got, np.concatenate(wanted) if has_batch else np.stack(wanted))
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2,)])
+def test_sequences_keep_their_states(shape) -> None:
+    """Every sequence is a session of its own, side by side where there is a batch axis."""
+    x = graph_input(shape, DType.F32, "x")
+    held = state(np.ones(shape, np.float32), "held")
+    total = Node(Op.ADD, (x, held), Elementwise(), "total")
+    graph = Graph((x,), (total,), ((held, total),))
+    assert (batch_size(graph) > 1) == (shape == (1, 2))
+    data = np.random.default_rng(0).standard_normal((5, 4, 2)).astype(np.float32)
+    wanted = np.empty((5, 4, 2), np.float32)
+    for index, frames in enumerate(data):
+        session = Session(graph)
+        for at, frame in enumerate(frames):
+            wanted[index, at] = session.run([frame.reshape(shape)])[0].reshape(2)
+    got = np.empty_like(wanted)
+    for rows, frame, values in run_sequences(graph, [data]):
+        got[rows, frame] = values["total"]
+    np.testing.assert_array_equal(got, wanted)
