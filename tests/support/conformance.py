@@ -25,7 +25,7 @@ from support.single_ops import ORACLE, random_frames, single_op
 FLOAT_TOLERANCE = 1e-5
 Outputs = tuple[np.ndarray, ...]
 # Operators whose result is small where large operands cancel.
-_SUMS = (Op.MEAN, Op.SUM, Op.CUMSUM, Op.ADD_N)
+_SUMS = (Op.MEAN, Op.SUM, Op.CUMSUM, Op.ADD_N, Op.SVDF)
 
 
 @dataclass(frozen=True, eq=False)
