@@ -22,7 +22,8 @@ def known(node: Node) -> Node:
 
     Files compute shapes from shapes; behind the reader they are numbers.
     """
-    if not all(source.is_constant for source in node.src) or node.type.size > MOST_KNOWN:
+    computed = bool(node.src) and all(source.is_constant for source in node.src)
+    if not computed or node.type.size > MOST_KNOWN:
         return node
     types, values = [s.type for s in node.src], [s.value for s in node.src]
     value = OPS[node.op].reference(node.attrs, node.type, types, values)

@@ -8,6 +8,7 @@ from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.tflite_read import READERS
 from milliwatt.formats.tflite_read.evaluate import Evaluator
 from milliwatt.formats.tflite_read.memory import Role, SubgraphMemory, held_constant
+from milliwatt.formats.tflite_read.moves import known
 from milliwatt.formats.tflite_read.names import Names
 from milliwatt.formats.tflite_read.refusals import unknown_operator
 from milliwatt.formats.tflite_read.site import Branch, Handle, Result, Site, Value
@@ -340,6 +341,8 @@ class SubgraphReader:
             self._handles[out.index] = result
             return
         _agree(site, result, out)
+        if result.type.dtype in (DType.S32, DType.S64, DType.BOOL):
+            result = known(result)  # shapes computed from shapes
         if result.is_constant and result not in site.operands:
             self._file.grow(result.type.nbytes, str(out))
         declared = self._subgraph.tensor(out.index)

@@ -50,13 +50,6 @@ class Part(Attrs):
 class Control(Attrs):
     """An operator whose fields are graphs without state; its result is a bundle of `results`."""
 
-    # The base's equality, of its own fields (none), would make all of them equal.
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
     def graphs(self) -> Iterator[tuple[str, Graph]]:
         """The graphs that it holds, by field name."""
         for field in fields(self):

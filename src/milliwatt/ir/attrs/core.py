@@ -19,9 +19,13 @@ RELU: Clamp = (0.0, math.inf)
 RELU6: Clamp = (0.0, 6.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attrs:
-    """Base class of all attributes; operators without any use it as it is."""
+    """Base class of all attributes; operators without any use it as it is.
+
+    Equality is by fields where a class does not say `eq=False`: those hold arrays or graphs, and
+    two of them are equal only where they are one.
+    """
 
 
 @dataclass(frozen=True)
