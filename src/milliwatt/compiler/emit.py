@@ -9,7 +9,7 @@ import numpy as np
 from milliwatt.compiler.bind import kernel_sources
 from milliwatt.compiler.emit_steps import Names, array_name, emit_copy, emit_layer
 from milliwatt.compiler.emit_text import C_TYPES, c_array, c_literal, plain, stored
-from milliwatt.compiler.lifetimes import fill_byte
+from milliwatt.compiler.lifetimes import fill_byte, first_values
 from milliwatt.compiler.program import Program, identifiers
 from milliwatt.ir.attrs.control import State
 from milliwatt.ir.graph import Node
@@ -44,9 +44,8 @@ def _constants(program: Program) -> list[tuple[str, np.ndarray, str]]:
         for node, name in _constant_names(program).items()
     ]
     first = [
-        (name, stored(node.attrs.value, node.type.dtype), f"{node.name}: first value")
+        (name, stored(first_values(node)), f"{node.name}: first value")
         for node, name in _state_names(program).items()
-        if isinstance(node.attrs, State)
     ]
     return packed + read + first
 
@@ -189,13 +188,22 @@ def _first_values(program: Program) -> str:
     for byte, group in itertools.groupby(program.states(), fill):
         states = list(group)
         if byte is None:
-            lines += [
-                f"memcpy(model->arena + {offset(n)}, {names[n]}, {n.type.nbytes});" for n in states
-            ]
+            lines += [_repeat(offset(n), names[n], n) for n in states]
         else:
             start, stop = offset(states[0]), offset(states[-1]) + states[-1].type.nbytes
             lines.append(f"memset(model->arena + {start}, {byte}, {stop - start});")
     return "".join(f"  {line}\n" for line in lines)
+
+
+def _repeat(offset: int, name: str, state: Node) -> str:
+    """The statement that fills a state with what its first value repeats."""
+    piece, whole = first_values(state).nbytes, state.type.nbytes
+    if piece == whole:
+        return f"memcpy(model->arena + {offset}, {name}, {whole});"
+    return (
+        f"for (size_t i = 0; i < {whole}; i += {piece}) "
+        f"memcpy(model->arena + {offset} + i, {name}, {piece});"
+    )
 
 
 _HEADER = """\

@@ -9,6 +9,7 @@ another is its old value.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field, replace
 
@@ -70,6 +71,22 @@ def fill_byte(value: np.ndarray) -> int | None:
     """The one byte that an array consists of; None where its bytes differ."""
     raw = np.frombuffer(value.tobytes(), np.uint8)
     return int(raw[0]) if raw.size and (raw == raw[0]).all() else None
+
+
+def first_values(state: Node) -> np.ndarray:
+    """The elements, flat, that a state's first value repeats to its end; all of them at worst.
+
+    What a ring buffer holds before the first frame is one position many times over.
+    """
+    assert isinstance(state.attrs, State)
+    value = state.attrs.value
+    flat = value.reshape(-1)
+    for axis in range(value.ndim - 1, -1, -1):
+        rows = flat.reshape(-1, math.prod(value.shape[axis:]))
+        if (rows == rows[0]).all():
+            flat = rows[0]
+            break
+    return flat
 
 
 def changes(graph: Graph) -> dict[Node, Node]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from milliwatt.compiler.alias import root
 from milliwatt.compiler.bind import Call, bind
-from milliwatt.compiler.lifetimes import fill_byte
+from milliwatt.compiler.lifetimes import fill_byte, first_values
 from milliwatt.compiler.memory import Plan, plan_memory
 from milliwatt.compiler.pipeline import run_passes
 from milliwatt.errors import UnsupportedOp
@@ -71,7 +71,7 @@ class Program:
     @property
     def weight_bytes(self) -> int:
         """Bytes of constants in flash: what kernels read, first values of states, fixed outputs."""
-        kept = sum(state.type.nbytes for state in self.stored_states())
+        kept = sum(first_values(state).nbytes for state in self.stored_states())
         copied = sum(c.nbytes for c in self.plan.copies if isinstance(c.source, Node))
         return sum(step.weight_bytes for step in self.steps) + kept + copied
 

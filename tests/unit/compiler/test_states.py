@@ -190,3 +190,18 @@ def test_generated_c_has_no_warnings(tmp_path: Path) -> None:
             cwd=tmp_path,
             check=True,
         )
+
+
+def test_a_first_value_that_repeats_is_stored_once() -> None:
+    """A ring buffer of one position over and over keeps that position in flash."""
+    row = np.array([3, -7, 100], np.int8)
+    ring = state(np.broadcast_to(row, (1, 5, 3)), "ring", Q)
+    x = graph_input((1, 5, 3), DType.S8, "x", Q)
+    total = add(ring, x, "total")
+    graph = Graph((x,), (total,), ((ring, total),))
+    files = emit(compile_graph(graph))
+    assert "const int8_t mw_state_ring[3] = {\n  3, -7, 100\n};" in files["mw_weights.c"]
+    text = files["mw_model.c"]
+    assert "for (size_t i = 0; i < 15; i += 3) memcpy(model->arena + " in text
+    frames = np.arange(60, dtype=np.int8).reshape(4, 1, 5, 3)
+    assert mw.build(graph, board="host").check(frames, stream=True)
