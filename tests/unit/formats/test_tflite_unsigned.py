@@ -71,7 +71,7 @@ KINDS = {
     "concat": "CONCATENATION",
 }
 NAMES = sorted(n for n in OPERATORS if KINDS.get(n, n.upper()) in COMPUTES | MOVES)
-# TensorFlow Lite multiplies the scales of a uint8 FULLY_CONNECTED in double, TFLM in float32.
+# docs/spec.md: LiteRT rounds a uint8 FULLY_CONNECTED once, all its other products twice.
 OFF_BY_ONE = {"fully_connected": 0.002}
 
 
