@@ -18,6 +18,8 @@ from milliwatt.formats.tflite_schema import ModelFile
 from milliwatt.ir.graph import Graph
 from milliwatt.ir.verify import verify
 
+MAX_MESSAGE = 600
+
 
 def read_tflite(source: str | os.PathLike[str] | bytes, *, name: str | None = None) -> Graph:
     """Read a .tflite model, a path or the file's bytes, into a Graph.
@@ -35,9 +37,14 @@ def read_tflite(source: str | os.PathLike[str] | bytes, *, name: str | None = No
         with _no_collection():
             return verify(Loading(ModelFile(data)).graph(name or Path(label).stem))
     except InvalidGraph as error:
-        raise ImportFailed(f"{label}: {error}") from None
+        raise ImportFailed(f"{label}: {_shortened(str(error))}") from None
     except (ImportFailed, UnsupportedOp) as error:
-        raise type(error)(f"{label}: {error}") from None
+        raise type(error)(f"{label}: {_shortened(str(error))}") from None
+
+
+def _shortened(message: str) -> str:
+    """A message without its middle where it tells of a list that is as long as the file."""
+    return message if len(message) <= MAX_MESSAGE else f"{message[:400]} ... {message[-150:]}"
 
 
 @contextlib.contextmanager

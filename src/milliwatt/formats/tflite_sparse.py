@@ -126,6 +126,6 @@ def _place(
     ):
         raise ImportFailed(f"{where} has a sparse index outside {list(shape)}")
     dense = np.zeros(shape, values.dtype)
-    dense[tuple(at)] = values
+    dense[tuple(at)] = values if rank else values[0]
     dense.setflags(write=False)
     return dense

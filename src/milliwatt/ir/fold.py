@@ -56,6 +56,8 @@ def fold_constants(graph: Graph) -> Graph:
         if work > _MOST_WORK:
             return None
         value = OPS[node.op].reference(node.attrs, node.type, types, [s.value for s in node.src])
+        if not np.isfinite(value).all():
+            return None  # no constant may say so
         return constant(value, node.name, node.type.quant, node.type.dtype)
 
     return graph.rewrite(rule)

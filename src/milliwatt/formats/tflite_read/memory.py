@@ -100,7 +100,9 @@ class SubgraphMemory:
         if key is None:
             raise ImportFailed(f"{state.name} is no variable; a tensor with is_variable set wanted")
         if state.type != new.type:
-            raise ImportFailed(f"{new.name} is {new.type}; {state.type} like {state.name} wanted")
+            raise ImportFailed(
+                f"{new.name} ({new.op}): {new.type}; {state.type} like {state.name} wanted"
+            )
         self.now[key] = new
 
     def handle(self, container: str, name: str) -> Handle:

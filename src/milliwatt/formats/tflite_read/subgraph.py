@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from milliwatt.errors import ImportFailed, UnsupportedOp
+from milliwatt.errors import ImportFailed, InvalidGraph, UnsupportedOp
 from milliwatt.formats.tflite_read import READERS
 from milliwatt.formats.tflite_read.evaluate import Evaluator
 from milliwatt.formats.tflite_read.memory import Role, SubgraphMemory, held_constant
@@ -317,7 +317,10 @@ class SubgraphReader:
         site = Site(
             kind, names[0], operands, options, outs, operator.custom, self.memory, handles, names
         )
-        made = reader(site)
+        try:
+            made = reader(site)
+        except InvalidGraph as error:
+            site.fail(str(error))
         results = made if isinstance(made, tuple) else (made,)
         if len(results) != len(outs):
             site.fail(f"{len(outs)} results; {len(results)} wanted")

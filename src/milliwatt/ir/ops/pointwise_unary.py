@@ -120,6 +120,7 @@ def _run_abs(attrs: Pointwise, out: Type, ins: Types, args: Arrays) -> np.ndarra
 
 _RSQRT_SHIFT = 20
 _HALF_SQRT_2 = 1518500250
+_LEAST_F32 = 2.0**-149
 
 
 def _inverse_square_root(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +153,8 @@ def _run_rsqrt(attrs: Pointwise, out: Type, ins: Types, args: Arrays) -> np.ndar
     root, shift = _inverse_square_root(np.maximum(x, 1))
     raised = fx.multiply_by_quantized_multiplier(np.ones_like(x), root, shift + _RSQRT_SHIFT)
     scale = float(np.sqrt(np.float32(ins[0].scale)) * np.float32(out.scale))
-    multiplier, out_shift = fx.quantize_multiplier(1.0 / scale)
+    # A product that vanishes in float32 gives the largest multiplier, as its neighbours do.
+    multiplier, out_shift = fx.quantize_multiplier(1.0 / max(scale, _LEAST_F32))
     values = fx.multiply_by_quantized_multiplier(raised, multiplier, out_shift - _RSQRT_SHIFT)
     most = out.dtype.limits[1]
     return saturated(np.where(x > 0, values + out.zero_point, most), out)

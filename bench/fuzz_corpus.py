@@ -1,0 +1,93 @@
+"""The files a fuzz job starts from, and those it keeps because they took a way of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench import fuzz_bytes, fuzz_tree
+from bench.common import HERE
+from milliwatt.formats.tflite_writer import write_tflite
+from milliwatt.ir.types import DType
+
+sys.path.insert(0, str(HERE.parent / "tests"))  # the draws are the tests'
+
+from support.random_graphs import random_graph
+from support.single_ops import GRID, single_op
+
+DRAWS = 3
+NETWORKS = 20
+# Larger files are left out: they would spend the time on their weights.
+MAX_BYTES = 400_000
+MAX_KEPT = 20_000
+
+
+def generated(draws: int = DRAWS, networks: int = NETWORKS) -> list[bytes]:
+    """Files of one operator, `draws` of each and type, and of several; always the same."""
+    made = [
+        write_tflite(single_op(name, dtype, seed)) for seed in range(draws) for name, dtype in GRID
+    ]
+    for seed in range(networks):
+        dtype = (DType.S8, DType.F32)[seed % 2]
+        made.append(write_tflite(random_graph(seed, dtype, steps=2 + seed % 5)))
+    return made
+
+
+def fill(folder: Path, more: Iterable[Path]) -> None:
+    """Put the generated files into an empty corpus folder, and those found below `more`."""
+    if folder.is_dir() and any(folder.glob("*.tflite")):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    models = generated()
+    for place in more:
+        found = sorted(place.rglob("*.tflite"))
+        models += [f.read_bytes() for f in found if f.stat().st_size <= MAX_BYTES]
+    for model in models:
+        keep(folder, model)
+
+
+def keep(folder: Path, model: bytes) -> Path:
+    """Write a file under the hash of its contents."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(model).hexdigest()[:20]}.tflite"
+    path.write_bytes(model)
+    return path
+
+
+class Pool:
+    """The files that mutants are made of, small ones more often; it grows by `add`."""
+
+    def __init__(self, models: Iterable[bytes]) -> None:
+        self.models: list[bytes] = []
+        self._weights: list[float] = []
+        self._places: dict[int, list[fuzz_bytes.Place]] = {}
+        for model in models:
+            self.add(model)
+
+    def add(self, model: bytes) -> None:
+        """Take a file in; where the pool is full it is left out."""
+        if len(self.models) >= MAX_KEPT or len(model) > MAX_BYTES:
+            return
+        before = self._weights[-1] if self._weights else 0.0
+        self._weights.append(before + 1 / (1 + len(model) / 2048) ** 1.5)
+        self.models.append(model)
+
+    def pick(self, chance: random.Random) -> int:
+        """The number of a file."""
+        return chance.choices(range(len(self.models)), cum_weights=self._weights)[0]
+
+    def mutant(self, chance: random.Random) -> bytes:
+        """A spoiled copy of one of the files, sometimes joined with another."""
+        number = self.pick(chance)
+        model = self.models[number]
+        if chance.random() < 0.45 and len(model) < MAX_BYTES // 10:
+            try:
+                return fuzz_tree.spoil(model, self.models[self.pick(chance)], chance)
+            except Exception:
+                pass  # flatbuffers cannot take a spoiled file apart, or not put it together
+        if number not in self._places:
+            self._places[number] = fuzz_bytes.places(model)
+        return fuzz_bytes.spoil(model, self._places[number], chance)

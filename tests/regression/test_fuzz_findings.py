@@ -1,0 +1,146 @@
+"""What the fuzz job (bench/fuzz.py) found: spoiled files that were neither read nor refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as tflite
+from bench.fuzz_path import check
+
+from milliwatt.compiler.program import compile_graph
+from milliwatt.errors import ImportFailed, UnsupportedOp
+from milliwatt.formats.tflite import read_tflite
+from milliwatt.formats.tflite_writer import write_tflite
+from milliwatt.ir.attrs import Pad
+from milliwatt.ir.attrs.pointwise import Pointwise
+from milliwatt.ir.fold import fold_constants
+from milliwatt.ir.graph import Graph, Node, constant, graph_input
+from milliwatt.ir.ops import OPS, Op
+from milliwatt.ir.types import DType, Quant
+from support.single_ops import GRID, single_op
+from support.tflite_edit import edited, tensor
+
+
+def refusal(model: bytes) -> str:
+    """The message with which a file is refused."""
+    with pytest.raises((ImportFailed, UnsupportedOp)) as caught:
+        read_tflite(model)
+    assert check(model).kind == type(caught.value).__name__, check(model).problem
+    return str(caught.value)
+
+
+def test_messages_are_short_however_long_the_list_they_tell_of() -> None:
+    """A list of the file's is as long as the file."""
+    x = graph_input((1, 2, 2, 1), DType.F32, "x")
+    model = write_tflite(Graph((x,), (Node(Op.PAD, (x,), Pad(((0, 0),) * 4), "y"),)))
+
+    def edit(tree: Any) -> None:
+        paddings = tensor(tree, "y.parameter0")
+        paddings.shape = [9999, 2]
+        tree.buffers[paddings.buffer].data = np.ones(9999 * 8, np.uint8)
+
+    message = refusal(edited(model, edit))
+    assert message.startswith("model.tflite: y (PAD): paddings are [[16843009, ")
+    assert message.endswith("wanted")
+    assert len(message) < 700
+
+
+def test_a_sparse_scalar() -> None:
+    """An array of no axes takes one element, not a list of one."""
+    x = graph_input((2,), DType.F32, "x")
+    c = constant(np.array([3.0], np.float32), "c")
+    model = write_tflite(Graph((x,), (Node(Op.MAXIMUM, (x, c), Pointwise(), "y"),)))
+
+    def edit(tree: Any) -> None:
+        held = tensor(tree, "c")
+        held.shape, held.sparsity = [], tflite.SparsityParametersT()
+        held.sparsity.traversalOrder = []
+
+    outcome = check(edited(model, edit))
+    assert outcome.kind == "compiled", outcome.problem
+
+
+def test_lstm_of_types_that_it_has_not_names_the_operator() -> None:
+    """Rules that a reader asks before it makes a node know no name."""
+    model = write_tflite(single_op("lstm", DType.S8, 0))
+
+    def edit(tree: Any) -> None:
+        tensor(tree, "y").quantization = None
+
+    assert refusal(edited(model, edit)).startswith("model.tflite: y (UNIDIRECTIONAL_SEQUENCE_LSTM)")
+
+
+def test_rsqrt_of_scales_whose_product_vanishes() -> None:
+    """1 / 0 is the largest multiplier, as 1 over the smallest float32 is."""
+    tiny = Quant.per_tensor(1e-45)
+    x = graph_input((3,), DType.S8, "x", tiny)
+    node = Node(Op.RSQRT, (x,), Pointwise(tiny), "y")
+    values = np.array([-1, 1, 100], np.int8)
+    made = OPS[node.op].reference(node.attrs, node.type, [x.type], [values])
+    assert made.tolist() == [127, 127, 127]
+    assert check(write_tflite(Graph((x,), (node,)))).kind == "compiled"
+
+
+def test_constants_are_not_folded_to_what_is_no_number() -> None:
+    """The logarithm of -1 is NaN on the device; a constant of NaN is no graph."""
+    c = constant(np.array([-1.0], np.float32), "c")
+    x = graph_input((1,), DType.F32, "x")
+    log = Node(Op.LOG, (c,), Pointwise(), "log")
+    graph = Graph((x,), (Node(Op.MAXIMUM, (x, log), Pointwise(), "y"),))
+    assert [n.op for n in fold_constants(graph).nodes()].count(Op.LOG) == 1
+    compile_graph(graph)
+
+
+def no_results(operator: Any) -> None:
+    operator.outputs = []
+
+
+def no_operands(operator: Any) -> None:
+    operator.inputs = []
+
+
+def no_first_operand(operator: Any) -> None:
+    operator.inputs = [-1, *list(operator.inputs)[1:]]
+
+
+def no_last_operand(operator: Any) -> None:
+    operator.inputs = [*list(operator.inputs)[:-1], -1]
+
+
+def no_options(operator: Any) -> None:
+    operator.builtinOptions, operator.builtinOptionsType = None, 0
+
+
+def no_custom_options(operator: Any) -> None:
+    operator.customOptions = None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [no_results, no_operands, no_first_operand, no_last_operand, no_options, no_custom_options],
+)
+def test_operators_that_lack_something(change: Any) -> None:
+    """Every operator without results, without operands, with one left out, without options."""
+
+    def edit(tree: Any) -> None:
+        for graph in tree.subgraphs:
+            for operator in graph.operators:
+                change(operator)
+
+    for name, dtype in GRID:
+        outcome = check(edited(write_tflite(single_op(name, dtype, 0)), edit))
+        assert outcome.kind != "failure", f"{name} {dtype}: {outcome.problem}"
+
+
+def test_sizes_beside_an_axis_of_none() -> None:
+    """0 times anything is nothing, but no array has such an axis."""
+    x = graph_input((2, 3), DType.F32, "x")
+    model = write_tflite(Graph((x,), (Node(Op.LOG, (x,), Pointwise(), "y"),)))
+
+    def edit(tree: Any) -> None:
+        for name in ("x", "y"):
+            tensor(tree, name).shape = [0, 2**31 - 1, 2**31 - 1, 2**31 - 1]
+
+    assert refusal(edited(model, edit)).startswith("model.tflite: tensor 1 'y' has shape [0, 2147")
