@@ -1,4 +1,4 @@
-"""Steps -> C text: one function a layer, and what an `if` or `while` runs inside its own."""
+"""Steps -> C text: one function a layer, and what `if`, `while` and `scan` run inside their own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from milliwatt.compiler.emit_text import C_TYPES, c_literal, plain
 from milliwatt.compiler.memory import Copy
 from milliwatt.compiler.program import Program, Step
 from milliwatt.ir.attrs.control import If, While, bundle_type
+from milliwatt.ir.attrs.recurrent import Scan
 from milliwatt.ir.graph import Node
 from milliwatt.ir.types import DType, Type
 
@@ -81,9 +82,9 @@ def emit_copy(copy: Copy, names: Names, arena: str) -> str:
 
 
 def _control(step: Step, names: Names) -> str:
-    """The body of an `if` or `while`: copies in, calls, copies out."""
+    """The body of an `if`, `while` or `scan`: copies in, calls, copies out."""
     attrs = step.node.attrs
-    assert isinstance(attrs, If | While)
+    assert isinstance(attrs, If | While | Scan)
     _, offsets = bundle_type(attrs.results)
     results = [
         (f"out + {at}", kind.nbytes) for at, kind in zip(offsets, attrs.results, strict=True)
@@ -91,6 +92,8 @@ def _control(step: Step, names: Names) -> str:
     given = [names[o] if isinstance(o, Node) else f"arena + {o}" for o in step.operands]
     lines = [f"  uint8_t *const out = arena + {step.out_offset};"]
     lines.append(f"  uint8_t *const inner = arena + {step.workspace_offset};")
+    if isinstance(attrs, Scan):
+        return "\n".join([*lines, *_scan(step, attrs, given, results, names), ""])
     first, second = step.inner
     if isinstance(attrs, If):
         flag = f"*({given[0]})"
@@ -114,17 +117,65 @@ def _control(step: Step, names: Names) -> str:
     return "\n".join([*lines, "  }", ""])
 
 
+def _scan(
+    step: Step, attrs: Scan, given: list[str], results: list[tuple[str, int]], names: Names
+) -> Iterator[str]:
+    """The lines of a counted loop: a position of every sequence in, one of every result out."""
+    (body,), count = step.inner, len(attrs.positions)
+    first, last = attrs.sequences, attrs.sequences + attrs.states
+    states = results[count:]
+    for (place, nbytes), source in zip(states, given[first:last], strict=True):
+        yield f"  memcpy({place}, {source}, {nbytes});"
+    yield f"  for (int32_t t = 0; t < {attrs.steps}; t++) {{"
+    given = [*given[:first], *(place for place, _ in states), *given[last:]]
+    read = _read(body)
+    for at, (node, source) in enumerate(zip(body.graph.inputs, given, strict=True)):
+        place = f"inner + {body.plan.offset(node)}"
+        if node in read and at < attrs.sequences:
+            yield from _indented(4, _position(node.type, attrs.steps, place, source, into=True))
+        elif node in read:
+            yield f"    memcpy({place}, {source}, {node.type.nbytes});"
+    yield from _indented(4, _calls(body, names))
+    for kind, (place, _), offset in zip(attrs.positions, results, body.plan.outputs, strict=False):
+        inside = f"inner + {offset}"
+        yield from _indented(4, _position(kind, attrs.steps, inside, place, into=False))
+    for (place, nbytes), offset in zip(states, body.plan.outputs[count:], strict=True):
+        yield f"    memcpy({place}, inner + {offset}, {nbytes});"
+    yield "  }"
+
+
+def _position(kind: Type, steps: int, inside: str, whole: str, *, into: bool) -> Iterator[str]:
+    """Copy position t of a sequence of `kind`s, `into` the program's arena or out of it."""
+    rows = kind.shape[0]
+    row = kind.nbytes // rows
+    base = f"(const uint8_t *){whole}" if into else whole
+    if rows == 1:
+        pair = inside, f"{base} + t * {row}"
+    else:
+        yield f"for (int32_t b = 0; b < {rows}; b++) {{"
+        pair = f"{inside} + b * {row}", f"{base} + (b * {steps} + t) * {row}"
+    to, source = pair if into else pair[::-1]
+    yield f"{'' if rows == 1 else '  '}memcpy({to}, {source}, {row});"
+    if rows > 1:
+        yield "}"
+
+
 def _indented(width: int, lines: Iterator[str]) -> Iterator[str]:
     return (" " * width + line for line in lines)
 
 
 def _copies_in(program: Program, given: list[str]) -> Iterator[str]:
     """The values that a program inside takes, where it reads them at all."""
-    read = {root(s) for step in program.steps for s in step.node.src}
-    read |= {root(node) for node in program.graph.outputs}
+    read = _read(program)
     for node, source in zip(program.graph.inputs, given, strict=True):
         if node in read:
             yield f"memcpy(inner + {program.plan.offset(node)}, {source}, {node.type.nbytes});"
+
+
+def _read(program: Program) -> set[Node]:
+    """The values that a program reads or gives."""
+    inside = {root(s) for step in program.steps for s in step.node.src}
+    return inside | {root(node) for node in program.graph.outputs}
 
 
 def _calls(program: Program, names: Names) -> Iterator[str]:

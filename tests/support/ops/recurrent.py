@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from milliwatt.ir.attrs import NO_CLAMP, Attrs
-from milliwatt.ir.attrs.recurrent import Lstm, Svdf
+from milliwatt.ir.attrs import NO_CLAMP, Attrs, Elementwise
+from milliwatt.ir.attrs.recurrent import Lstm, Scan, Svdf
 from milliwatt.ir.graph import Graph, Node, constant, graph_input, parts, state
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.lstm import GATES, lstm_parts
@@ -103,7 +103,38 @@ def draw_lstm(rng: Rng, dtype: DType) -> Graph:
     return Graph((x,), (y,), ((hidden, new_hidden), (cell, new_cell)))
 
 
-OPERATORS: dict[str, Draw] = {"svdf": draw_svdf, "lstm": draw_lstm}
+def draw_scan(rng: Rng, dtype: DType) -> Graph:
+    """A leaky sum of a sequence with a capture, a second sequence, a result or none."""
+    batch, steps, width = size(rng, 1, 3), size(rng, 1, 5), size(rng, 1, 7)
+    quant = None if dtype.is_float else Quant.per_tensor(2.0 ** rng.uniform(-6, -4), 3)
+    pair = bool(rng.random() < 0.5)
+
+    def given(name: str, *shape: int) -> Node:
+        return graph_input(shape, dtype, name, quant)
+
+    def add(a: Node, b: Node, name: str) -> Node:
+        return Node(Op.ADD, (a, b), Elementwise(some_clamp(rng), quant), name)
+
+    one = [given(name, batch, 1, width) for name in ("x", "z")[: 1 + pair]]
+    held, capture = given("held", batch, 1, width), given("capture", width)
+    new = add(add(one[0], held, "sum"), capture, "new")
+    result = add(new, one[1], "result") if pair else add(new, new, "result")
+    inputs = (*one, held, capture)
+    body = Graph(inputs, (result, new) if rng.random() < 0.8 else (new, new), name="body")
+    sequences = [given(name, batch, steps, width) for name in ("x", "z")[: 1 + pair]]
+    old = _zeros((batch, 1, width), dtype, "old", quant)
+    carried = bool(rng.random() < 0.7)
+    start = old if carried else given("start", batch, 1, width)
+    more = given("more", width)
+    attrs = Scan(body, steps, len(sequences), 1)
+    node = Node(Op.SCAN, (*sequences, start, more), attrs, "scan")
+    y, last = parts(node, attrs.results, ["y", "last"])
+    if carried:
+        return Graph((*sequences, more), (y,), ((old, last),))
+    return Graph((*sequences, start, more), (y, last))
+
+
+OPERATORS: dict[str, Draw] = {"svdf": draw_svdf, "lstm": draw_lstm, "scan": draw_scan}
 # (operator, element type of its activations): what is compared with TensorFlow Lite Micro.
 GRID: list[tuple[str, DType]] = [
     ("svdf", DType.F32),
@@ -111,4 +142,6 @@ GRID: list[tuple[str, DType]] = [
     ("lstm", DType.F32),
     ("lstm", DType.S8),
     ("lstm", DType.S16),
+    ("scan", DType.F32),
+    ("scan", DType.S8),
 ]

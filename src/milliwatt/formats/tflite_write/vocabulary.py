@@ -1,8 +1,9 @@
 """A graph in TFLite's operators: what only milliwatt has is said in several of them, exactly.
 
 Padding that is neither SAME nor VALID becomes a PAD before the window, a bias that passes folded
-is unfolded, a fused residual add is an add again, a bias without a scale gets its scale; clamps
-that are no activations are maxima and minima, tables are gathered from.
+is unfolded, a fused residual add is an add again, a shifted buffer is a slice and a join, a bias
+without a scale gets its scale; clamps that are no activations are maxima and minima, tables are
+gathered from, scans are unrolled.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from milliwatt.formats.tflite_write.core import CLAMP_NAME, FUSED, scheme
+from milliwatt.formats.tflite_write.unroll import unrolled
 from milliwatt.ir.attrs import (
     NO_CLAMP,
     Clamp,
     ClampAttrs,
+    Concat,
     Conv2d,
     ConvAdd,
     Elementwise,
@@ -27,7 +30,7 @@ from milliwatt.ir.attrs import (
     Quantize,
     Reshape,
 )
-from milliwatt.ir.attrs.move import Gather
+from milliwatt.ir.attrs.move import Gather, ShiftIn, StridedSlice
 from milliwatt.ir.attrs.pointwise import Cast, Pointwise
 from milliwatt.ir.fold import WEIGHT_AXIS
 from milliwatt.ir.graph import Graph, Node, constant
@@ -44,7 +47,7 @@ def in_vocabulary(graph: Graph) -> Graph:
 
     Only nodes that no reader makes are changed, so that a file read and written is the same graph.
     """
-    return graph.rewrite(_rule)
+    return unrolled(graph).rewrite(_rule)
 
 
 def _rule(node: Node) -> Node | None:
@@ -53,10 +56,25 @@ def _rule(node: Node) -> Node | None:
         conv = Node(Op.CONV2D, made.src[:-1], made.attrs.conv, f"{made.name}.conv")
         conv = _window(_scaled_bias(_unfolded(conv)))
         return _clamped(Node(Op.ADD, (conv, made.src[-1]), made.attrs.add, made.name))
+    if isinstance(made.attrs, ShiftIn):
+        return _joined(made, made.attrs.axis)
     if isinstance(made.attrs, Lookup):
         return _gathered(made, made.attrs)
     made = _clamped(_window(_scaled_bias(_unfolded(made))))
     return None if made is node else made
+
+
+def _joined(node: Node, axis: int) -> Node:
+    """A shifted buffer as a slice of the old one joined with what is new."""
+    buffer, fresh = node.src
+    new, shape = fresh.type.shape[axis], buffer.type.shape
+    if new == shape[axis]:
+        return Node(Op.CONCAT, (fresh,), Concat(axis), node.name)
+    begin = tuple(new if a == axis else 0 for a in range(len(shape)))
+    size = tuple(n - new if a == axis else n for a, n in enumerate(shape))
+    cut = StridedSlice(begin, size, (1,) * len(shape))
+    kept = Node(Op.STRIDED_SLICE, (buffer,), cut, f"{node.name}.kept")
+    return Node(Op.CONCAT, (kept, fresh), Concat(axis), node.name)
 
 
 def _unfolded(node: Node) -> Node:

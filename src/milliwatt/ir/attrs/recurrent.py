@@ -1,14 +1,20 @@
-"""Recurrent layers: SVDF and LSTM: attributes.
+"""Recurrent layers: SVDF, LSTM and scans over any body: attributes.
 
 Operators without attributes of their own take plain Attrs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from milliwatt.ir.attrs.control import Control
 from milliwatt.ir.attrs.core import NO_CLAMP, Attrs, Clamp
-from milliwatt.ir.types import Quant
+from milliwatt.ir.types import Quant, Type
+
+if TYPE_CHECKING:
+    from milliwatt.ir.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -37,3 +43,40 @@ class Lstm(Attrs):
     time_major: bool = False
     cell_clip: float = 0.0
     quant: Quant | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scan(Control):
+    """scan(sequences..., states..., captures...): `body` at every position along axis 1, in turn.
+
+    The first `sequences` operands are [B,steps,...], `states` operands are carried along. The body
+    takes a position [B,1,...] of each sequence, the states, the captures; it gives results of a
+    position, [B,1,...] each, then the new states. The scan's results are those of all positions,
+    [B,steps,...], and the states after the last.
+    """
+
+    body: Graph
+    steps: int
+    sequences: int = 1
+    states: int = 1
+
+    def graphs(self) -> Iterator[tuple[str, Graph]]:
+        """See Control."""
+        yield "body", self.body
+
+    @property
+    def positions(self) -> tuple[Type, ...]:
+        """Types of the results of one position."""
+        outputs = self.body.outputs[: len(self.body.outputs) - self.states]
+        return tuple(node.type for node in outputs)
+
+    @property
+    def results(self) -> tuple[Type, ...]:
+        """Types of all positions' results, then of the states."""
+        stacked = tuple(along(kind, self.steps) for kind in self.positions)
+        return (*stacked, *(node.type for node in self.body.outputs[len(stacked) :]))
+
+
+def along(kind: Type, steps: int) -> Type:
+    """`kind` with `steps` positions on axis 1."""
+    return Type((kind.shape[0], steps, *kind.shape[2:]), kind.dtype, kind.quant)

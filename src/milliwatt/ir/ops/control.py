@@ -69,11 +69,12 @@ def _short(types: Sequence[Type]) -> str:
     return ", ".join(str(kind) for kind in types) or "nothing"
 
 
-def _want_types(kind: str, found: Sequence[Type], wanted: Sequence[Type]) -> None:
+def want_types(kind: str, found: Sequence[Type], wanted: Sequence[Type]) -> None:
+    """InvalidGraph unless the types are equal, one by one."""
     want(list(found) == list(wanted), f"{kind} {_short(found)}; {_short(wanted)} wanted")
 
 
-def _want_graphs(attrs: Control, values: Types) -> None:
+def want_graphs(attrs: Control, values: Types) -> None:
     """Every graph inside takes `values` and keeps nothing; all of them are of a bounded size."""
     want(attrs.depth <= MAX_DEPTH, f"graphs {attrs.depth} deep; at most {MAX_DEPTH} wanted")
     want(
@@ -81,7 +82,7 @@ def _want_graphs(attrs: Control, values: Types) -> None:
         f"graphs of {attrs.node_count:,} nodes; at most {MAX_INNER_NODES:,} wanted",
     )
     for name, graph in attrs.graphs():
-        _want_types(f"{name} takes", [node.type for node in graph.inputs], values)
+        want_types(f"{name} takes", [node.type for node in graph.inputs], values)
         want(bool(graph.outputs), f"{name} has no outputs; one or more wanted")
         states = [node.name for node in graph.nodes() if node.op is Op.STATE]
         want(not graph.updates and not states, f"{name} keeps state; a graph without state wanted")
@@ -96,22 +97,23 @@ def _want_condition(kind: str, value: Type) -> None:
 
 def _infer_if(attrs: If, ins: Types) -> Type:
     _want_condition("condition", ins[0])
-    _want_graphs(attrs, ins[1:])
+    want_graphs(attrs, ins[1:])
     given = [node.type for node in attrs.otherwise.outputs]
-    _want_types("otherwise gives", given, attrs.results)
+    want_types("otherwise gives", given, attrs.results)
     return bundle_type(attrs.results)[0]
 
 
 def _infer_while(attrs: While, ins: Types) -> Type:
-    _want_graphs(attrs, ins)
-    _want_types("body gives", attrs.results, ins)
+    want_graphs(attrs, ins)
+    want_types("body gives", attrs.results, ins)
     count = len(attrs.condition.outputs)
     want(count == 1, f"condition has {count} outputs; 1 wanted")
     _want_condition("condition", attrs.condition.outputs[0].type)
     return bundle_type(attrs.results)[0]
 
 
-def _call(graph: Graph, args: Arrays) -> tuple[np.ndarray, ...]:
+def call(graph: Graph, args: Arrays) -> tuple[np.ndarray, ...]:
+    """The outputs of a graph that an operator holds."""
     from milliwatt.ir.reference import run  # it runs these operators
 
     return run(graph, args)
@@ -119,21 +121,22 @@ def _call(graph: Graph, args: Arrays) -> tuple[np.ndarray, ...]:
 
 def _run_if(attrs: If, out: Type, ins: Types, args: Arrays) -> np.ndarray:
     branch = attrs.then if args[0].reshape(-1)[0] else attrs.otherwise
-    return pack_parts(_call(branch, args[1:]))
+    return pack_parts(call(branch, args[1:]))
 
 
 def _run_while(attrs: While, out: Type, ins: Types, args: Arrays) -> np.ndarray:
     values = tuple(args)
     for _ in range(MAX_ITERATIONS):
-        if not _call(attrs.condition, values)[0].reshape(-1)[0]:
+        if not call(attrs.condition, values)[0].reshape(-1)[0]:
             return pack_parts(values)
-        values = _call(attrs.body, values)
+        values = call(attrs.body, values)
     raise BadData(
         f"no end after {MAX_ITERATIONS:,} iterations; a condition that becomes false wanted"
     )
 
 
-def _graph_macs(graph: Graph) -> int:
+def graph_macs(graph: Graph) -> int:
+    """Multiply-accumulates of all nodes."""
     from milliwatt.ir.ops import OPS  # every family's, this one among them
 
     return sum(
@@ -144,12 +147,12 @@ def _graph_macs(graph: Graph) -> int:
 
 def _if_macs(attrs: If, out: Type, ins: Types) -> int:
     """The costlier branch."""
-    return max(_graph_macs(attrs.then), _graph_macs(attrs.otherwise))
+    return max(graph_macs(attrs.then), graph_macs(attrs.otherwise))
 
 
 def _while_macs(attrs: While, out: Type, ins: Types) -> int:
     """One iteration: nobody knows how many there will be."""
-    return _graph_macs(attrs.condition) + _graph_macs(attrs.body)
+    return graph_macs(attrs.condition) + graph_macs(attrs.body)
 
 
 OPS = {

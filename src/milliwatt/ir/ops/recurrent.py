@@ -1,4 +1,4 @@
-"""Recurrent layers: SVDF. LSTM is in its own file.
+"""Recurrent layers: SVDF. LSTM and scan are in their own files.
 
 Source: TensorFlow Lite Micro reference kernels, SVDF; Nakkiran et al., "Compressing deep neural
 networks using a rank-constrained topology", Interspeech 2015.
@@ -13,7 +13,7 @@ import numpy as np
 from milliwatt.ir import fixedpoint as fx
 from milliwatt.ir.attrs.core import NO_CLAMP, Attrs
 from milliwatt.ir.attrs.recurrent import Svdf
-from milliwatt.ir.ops import lstm
+from milliwatt.ir.ops import lstm, scan
 from milliwatt.ir.ops.common import clip, result, want, want_dtype, want_quant, want_symmetric
 from milliwatt.ir.ops.table import Op, OpDef
 from milliwatt.ir.types import DType, Type
@@ -133,4 +133,5 @@ OPS: dict[Op, OpDef] = {
     Op.SVDF_STATE: OpDef(Attrs, (3, 3), _infer_state, _run_state, _macs_state),
     Op.SVDF: OpDef(Svdf, (3, 3), _infer_svdf, _run_svdf, _macs_svdf),
     **lstm.OPS,
+    **scan.OPS,
 }

@@ -110,6 +110,7 @@ class Op(enum.Enum):
     SVDF_STATE = "svdf_state"
     SVDF = "svdf"
     LSTM = "lstm"
+    SCAN = "scan"
     # audio front end
     WINDOW = "window"
     RFFT = "rfft"
