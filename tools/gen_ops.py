@@ -45,6 +45,7 @@ _NO_ROW = {
     Op.PART: "no kernel: some of the same bytes under another type",
     Op.IF: "any: calls of the kernels of its graphs",
     Op.WHILE: "any: calls of the kernels of its graphs",
+    Op.SCAN: "any: calls of the kernels of its graph",
 }
 
 
