@@ -110,7 +110,9 @@ REFUSED: list[tuple[Callable[[], Node], type[MilliwattError], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "kind", "message"), REFUSED, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("make", "kind", "message"), REFUSED, ids=[message[:40] for *_, message in REFUSED]
+)
 def test_refused(make: Callable[[], Node], kind: type[MilliwattError], message: str) -> None:
     with pytest.raises(kind, match=message):
         make()
