@@ -1,15 +1,23 @@
-"""Write docs/ops.md: every operator, its attributes, its kernels. The tables are the code's own.
+"""Write docs/ops.md: every operator, its attributes, its kernels, and TFLM's operators beside them.
+
+The tables are the code's own.
 
 `make docs` runs it; a test fails when the file on disk differs from what this renders.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 from milliwatt.compiler.bind import TABLE
 from milliwatt.ir.ops import OPS, Op
+
+if not __package__:  # run as a script: the tables are beside it
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import tflm_ops
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
 
@@ -18,8 +26,8 @@ _HEAD = """\
 
 Written by `make docs` from the operator table (`ir/ops`) and the bind table (`compiler/rows`); do
 not edit. What an operator computes is its NumPy reference in `ir/ops/<family>.py`; what its
-attributes mean is in `ir/attrs.py`; what a kernel asks of its parameters is in the head comment of
-its C file.
+attributes mean is in `ir/attrs/<family>.py`; what a kernel asks of its parameters is in the head
+comment of its C file.
 
 ## Operators
 
@@ -77,6 +85,7 @@ def render() -> str:
             f"| `{entry.op}` | {kinds} | `mw_{entry.kernel}` "
             f"| {entry.note or 'nothing'} | {over} |\n"
         )
+    lines.append(tflm_ops.render())
     return "".join(lines)
 
 

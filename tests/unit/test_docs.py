@@ -146,6 +146,22 @@ def test_porting_compiles_and_runs(tmp_path: Path) -> None:
     assert subprocess.run([tmp_path / "app"], check=False).returncode == wanted + 10
 
 
+def test_tflms_operators_are_read_or_left_out_with_a_reason() -> None:
+    """The tables of docs/ops.md leave none of them out, and name none that is not there."""
+    from tools.tflm_ops import BUILTIN, CUSTOM, LEFT_OUT, LIMITS
+
+    from milliwatt.formats.tflite_names import OPERATORS
+    from milliwatt.formats.tflite_read import READERS
+
+    registered = set(BUILTIN) | set(CUSTOM)
+    assert len(registered) == len(BUILTIN) + len(CUSTOM) == 118
+    assert set(BUILTIN) <= set(OPERATORS)
+    assert registered - set(READERS) == set(LEFT_OUT)
+    assert all(len(reason) > 20 for reason in LEFT_OUT.values())
+    named = {name for names in LIMITS for name in names.split(", ")} - {"any"}
+    assert named <= set(READERS)
+
+
 def test_measured_figures_are_not_stale() -> None:
     """The README's tables and transcript are those of bench/results."""
     from tools.gen_readme import README, render
