@@ -18,7 +18,7 @@ import numpy as np
 from milliwatt.compiler.bind import Call, bind
 from milliwatt.ir.attrs import NO_CLAMP
 from milliwatt.ir.graph import Node
-from milliwatt.ir.ops import OPS
+from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType
 from support.single_ops import random_values
 
@@ -30,6 +30,8 @@ WARNINGS = (
 _SANITIZE = ("-O1", "-g", "-shared", "-fPIC", "-fsanitize=address,undefined")
 _SANITIZE_ALL = (*_SANITIZE, "-fno-sanitize-recover=all")
 F32_TOLERANCE = 1e-5
+# Operators whose bundle of results holds float32 alone, and is compared as such.
+_FLOAT_BUNDLES = (Op.DETECTION_POSTPROCESS,)
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def check(node: Node, workers: list[Worker], seed: int = 0) -> Call:
     values = operand_values(node, seed)
     types = [s.type for s in node.src]
     wanted = OPS[node.op].reference(node.attrs, node.type, types, values)
+    if node.op in _FLOAT_BUNDLES:
+        wanted = wanted.view(np.float32)
     reach = wanted
     if wanted.dtype == np.float32 and getattr(node.attrs, "clamp", NO_CLAMP) != NO_CLAMP:
         # Sums round in proportion to what they hold before the activation cuts it.
@@ -164,7 +168,7 @@ def check(node: Node, workers: list[Worker], seed: int = 0) -> Call:
     for worker in workers:
         for over in (None, *(variable[k] for k in call.inplace)):
             data = worker.run(call, operands, node.type.nbytes, over)
-            got = np.frombuffer(data, node.type.dtype.numpy).reshape(node.type.shape)
+            got = np.frombuffer(data, wanted.dtype).reshape(wanted.shape)
             where = f"{call.kernel} ({worker.name}{'' if over is None else f', over {over}'})"
             if node.type.dtype is DType.U8 and types[0].dtype is DType.F32:
                 # A bundle of floats, gaps of 0 between them.

@@ -187,3 +187,63 @@ def reciprocal(x: Ints, integer_bits: int) -> tuple[Ints, Ints]:
     headroom = 32 - np.floor(np.log2(x)).astype(np.int64) - 1
     mantissa = one_over_one_plus_x((x << headroom) - (1 << 31) & 0xFFFFFFFF)
     return mantissa, integer_bits - headroom
+
+
+def inverse_square_root(x: Ints) -> tuple[Ints, Ints]:
+    """1 / sqrt(x) of integers 0 <= x < 2**31, as (multiplier, shift); 0 counts as 1.
+
+    Five Newton steps from 1 in Q3.28 on x scaled to [1/4, 1) by powers of 4, then sqrt(1/2).
+    """
+    x = np.asarray(x, np.int64)
+    bits = np.ceil(np.log2(np.maximum(x, 2) + 1.0)).astype(np.int64)
+    down = np.maximum((bits - 28) // 2, 0)
+    scaled = np.maximum(x, 2) >> 2 * down
+    # Pairs of bits to the left: x ends up in [2**27, 2**29).
+    up = np.where(down > 0, 0, (31 - bits) // 2 - 1)
+    half_x = rounding_shift_right(scaled << 2 * up >> 1, 1)
+    root = np.full(x.shape, 1 << 28, np.int64)
+    for _ in range(5):
+        cube = saturating_shift_left(doubling_high_mul(doubling_high_mul(root, root), root), 6)
+        step = doubling_high_mul(3 << 27, root) - doubling_high_mul(half_x, cube)
+        root = saturating_shift_left(step, 3)
+    root = doubling_high_mul(root, _SQRT_HALF)
+    right = 11 + down - up
+    multiplier = np.where(x > 1, root << np.maximum(-right, 0), INT32_MAX)
+    return multiplier, np.where(x > 1, -np.maximum(right, 0), 0)
+
+
+_LN_2, _SQRT_HALF, _FOURTH_ROOT_HALF = 1488522236, 1518500250, 1805811301
+# Of the rational function that is a logarithm near 1, times powers of the fourth root of 2.
+_ALPHA_N, _ALPHA_D, _ALPHA_I, _ALPHA_F = 117049297, 127690142, 1057819769, 638450708
+
+
+def log_from_one(x: Ints, integer_bits: int, out_bits: int) -> Ints:
+    """ln(x) for x >= 1 in Qm.n with m = `integer_bits`; the result has `out_bits` integer bits.
+
+    x = r 2**k with r around the fourth root of 1/2, chosen from two that differ by sqrt(1/2).
+    """
+    x = np.asarray(x, np.int64)
+    fraction, quarter = 30 - out_bits, 1 << (28 - out_bits)
+    headroom = _headroom(x)
+    first = saturating_shift_left(doubling_high_mul(x << headroom, _SQRT_HALF), 1)
+    first_power = (integer_bits - headroom - 1 << fraction) + quarter
+    other = _headroom(doubling_high_mul(x, _SQRT_HALF))
+    second = np.minimum(x << other, INT32_MAX)
+    second_power = (integer_bits - other << fraction) - quarter
+    r = np.minimum(first, second)
+    power = np.maximum(first_power, second_power)
+    p = (r + _FOURTH_ROOT_HALF + 1) >> 1
+    q = 2 * (r - _FOURTH_ROOT_HALF)
+    square = doubling_high_mul(q, q)
+    over = doubling_high_mul(q, r) + doubling_high_mul(doubling_high_mul(q, square), _ALPHA_N)
+    inner = _ALPHA_I + q + doubling_high_mul(_ALPHA_D, square)
+    under = doubling_high_mul(p, inner) + doubling_high_mul(_ALPHA_F, q)
+    near_one = doubling_high_mul(
+        rounding_shift_right(over, out_bits + 1), one_over_one_plus_x(under)
+    )
+    return saturating_shift_left(doubling_high_mul(power, _LN_2) + near_one, 1)
+
+
+def _headroom(x: Ints) -> Ints:
+    """Bits that positive x < 2**31 can be shifted to the left by."""
+    return 30 - np.floor(np.log2(x)).astype(np.int64)

@@ -52,10 +52,9 @@ def lower_average_pool(node: Node) -> Lowered:
     return lower_pool(node)
 
 
-def _reduction(node: Node) -> tuple[Field, ...]:
-    """The members of MW_REDUCTION: loops over the kept axes and over the reduced ones."""
-    assert isinstance(node.attrs, Mean)
-    shape, axes = node.src[0].type.shape, node.attrs.axes
+def reduction_fields(node: Node, axes: tuple[int, ...]) -> tuple[Field, ...]:
+    """The members of MW_REDUCTION: loops over the kept axes and over the reduced ones, `axes`."""
+    shape = node.src[0].type.shape
     loops: list[Axis] = [(n, s, 0) for n, s in zip(shape, row_major(shape), strict=True)]
     kept = collapse(a for i, a in enumerate(loops) if i not in axes)
     reduced = collapse(loops[i] for i in axes) or [(1, 0, 0)]
@@ -74,6 +73,7 @@ def _reduction(node: Node) -> tuple[Field, ...]:
 
 def lower_mean(node: Node) -> Lowered:
     """mean over any axes; 1 / count sits in the multiplier."""
+    assert isinstance(node.attrs, Mean)
     x, out = node.src[0].type, node.type
     count = x.size // out.size
     _check_count(node, count)
@@ -81,7 +81,7 @@ def lower_mean(node: Node) -> Lowered:
     check_scaled(node, reach(x) * count, shift)
     return Lowered(
         (
-            *_reduction(node),
+            *reduction_fields(node, node.attrs.axes),
             ("in_zero_point", x.zero_point),
             ("multiplier", multiplier),
             ("shift", shift),
@@ -92,7 +92,8 @@ def lower_mean(node: Node) -> Lowered:
 
 def lower_mean_f32(node: Node) -> Lowered:
     """mean over any axes in float32."""
-    return Lowered(_reduction(node))
+    assert isinstance(node.attrs, Mean)
+    return Lowered(reduction_fields(node, node.attrs.axes))
 
 
 _WINDOW, _WINDOW_F32 = "pool2d_s8_params", "pool2d_f32_params"

@@ -29,7 +29,6 @@ NEAREST = {
     "NON_MAX_SUPPRESSION_V5": "TFLite_Detection_PostProcess",
     "ONE_HOT": "EQUAL with CAST",
     "POW": "SQUARE, SQRT or MUL",
-    "REDUCE_ANY": "REDUCE_MAX",
     "REDUCE_PROD": "MUL",
     "RFFT2D": "SignalRfft",
     "RNN": "FULLY_CONNECTED with TANH",
