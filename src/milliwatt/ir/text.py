@@ -155,7 +155,9 @@ _HOLDS = {
     "tuple[int, int]": lambda v: isinstance(v, tuple) and len(v) == 2 and _whole(v),
     "tuple[int, int, int, int]": lambda v: isinstance(v, tuple) and len(v) == 4 and _whole(v),
     "tuple[float, float, float, float]": lambda v: (
-        isinstance(v, tuple) and len(v) == 4 and all(_HOLDS["float"](x) for x in v)
+        isinstance(v, tuple)
+        and len(v) == 4
+        and all(type(x) in (int, float) and math.isfinite(x) for x in v)
     ),
     "tuple[int, ...]": lambda v: isinstance(v, tuple) and _whole(v),
     "tuple[tuple[int, int], ...]": lambda v: (

@@ -12,13 +12,7 @@
 #include "mw.h"
 #include "mw_bits.h"
 #include "mw_fixed.h"
-
-/* x * 2^bits, saturated. */
-static int32_t mw_raised(int32_t x, int32_t bits) {
-  int32_t limit = INT32_MAX >> bits;
-  if (x > limit) return INT32_MAX;
-  return x < ~limit ? INT32_MIN : x * (1 << bits);
-}
+#include "mw_saturate.h"
 
 /* 1 / sqrt(x) of x >= 0, which is taken for 1 or more: a multiplier, and its shift. */
 static int32_t mw_inverse_root(int32_t x, int32_t *shift) {

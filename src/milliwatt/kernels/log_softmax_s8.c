@@ -12,6 +12,7 @@
 #include "mw_bits.h"
 #include "mw_fixed.h"
 #include "mw_reciprocal.h"
+#include "mw_saturate.h"
 
 #define MW_SQRT_HALF 1518500250
 #define MW_FOURTH_ROOT_HALF 1805811301
@@ -21,11 +22,6 @@ static int32_t mw_headroom(int32_t x) { return 31 - mw_bit_length_u32((uint32_t)
 /* x / 2^bits, to nearest with halves away from zero. */
 static int32_t mw_lowered(int32_t x, int32_t bits) {
   return (((x + (x >> 31)) >> (bits - 1)) + 1) >> 1;
-}
-
-/* x * 2^bits of x > 0, saturated. */
-static int32_t mw_raised(int32_t x, int32_t bits) {
-  return x > INT32_MAX >> bits ? INT32_MAX : x << bits;
 }
 
 /* ln(x) in Q5.26 of x >= 1 in Q12.19: x = r 2^k with r around the fourth root of 1/2, from two

@@ -133,7 +133,7 @@ def _run_arg_max(attrs: Arg, out: Type, ins: Types, args: Arrays) -> np.ndarray:
     if out.size and x.dtype == np.float32:
         first = np.isnan(x.take([0], axis=attrs.axis))
         x = np.where(np.isnan(x), -np.inf, np.where(first, -np.inf, x))
-    return np.argmax(x, axis=attrs.axis).astype(np.int32)
+    return np.asarray(np.argmax(x, axis=attrs.axis), np.int32)
 
 
 def _run_arg_min(attrs: Arg, out: Type, ins: Types, args: Arrays) -> np.ndarray:
@@ -243,7 +243,7 @@ def _run_log_softmax(attrs: Attrs, out: Type, ins: Types, args: Arrays) -> np.nd
         with np.errstate(invalid="ignore"):
             moved = x.astype(np.float64) - x.max(axis=-1, keepdims=True)
             logs = moved - np.log(np.exp(moved).sum(axis=-1, keepdims=True))
-        return logs.astype(np.float32)
+        return np.asarray(logs, np.float32)
     scaling, back, radius = log_softmax_scaling(ins[0].scale)
     below = x.max(axis=-1, keepdims=True).astype(np.int64) - x
     exps = softmax_exp_table(1.0, ins[0].scale)[below]
