@@ -84,10 +84,9 @@ class Pool:
         number = self.pick(chance)
         model = self.models[number]
         if chance.random() < 0.45 and len(model) < MAX_BYTES // 10:
-            try:
-                return fuzz_tree.spoil(model, self.models[self.pick(chance)], chance)
-            except Exception:
-                pass  # flatbuffers cannot take a spoiled file apart, or not put it together
+            changed = fuzz_tree.spoil(model, self.models[self.pick(chance)], chance)
+            if changed is not None:
+                return changed
         if number not in self._places:
             self._places[number] = fuzz_bytes.places(model)
         return fuzz_bytes.spoil(model, self._places[number], chance)

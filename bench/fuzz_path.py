@@ -23,7 +23,6 @@ from milliwatt.errors import ImportFailed, InvalidGraph, MilliwattWarning, Unsup
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.graph import Graph
-from milliwatt.ir.ops import Op
 
 SECONDS_A_FILE = 2.0
 MEMORY_BYTES = 512 << 20
@@ -110,9 +109,9 @@ def _again(graph: Graph) -> str:
     return "written"
 
 
-def _nameless(graph: Graph) -> list[tuple[Op, str]]:
-    """The nodes without names, which two may share, and scales, which a bias is given."""
-    return [(node.op, node.type.short) for node in graph.nodes()]
+def _nameless(graph: Graph) -> list[tuple[str, str]]:
+    """The nodes without what may differ: names, the scale a bias is given, the order of states."""
+    return sorted((node.op.value, node.type.short) for node in graph.nodes())
 
 
 def _refused(kind: str, error: Exception) -> Outcome:

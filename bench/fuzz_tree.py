@@ -56,15 +56,21 @@ def _listed(values: Any) -> list[Any]:
     return [] if values is None else list(values)
 
 
-def spoil(model: bytes, other: bytes, chance: random.Random) -> bytes:
-    """A copy of `model` after one to three changes; `other` is a file to join it with."""
-    tree = unpacked(model)
-    for _ in range(chance.choice((1, 1, 2, 3))):
-        if chance.random() < 0.2:
-            _join(tree, unpacked(other), chance)
-        else:
-            chance.choice(_CHANGES)(tree, chance)
-    return packed(tree)
+def spoil(model: bytes, other: bytes, chance: random.Random) -> bytes | None:
+    """A copy of `model` after one to three changes; `other` is a file to join it with.
+
+    None where flatbuffers cannot take one of them apart, or not put the result together.
+    """
+    try:
+        tree = unpacked(model)
+        for _ in range(chance.choice((1, 1, 2, 3))):
+            if chance.random() < 0.2:
+                _join(tree, unpacked(other), chance)
+            else:
+                chance.choice(_CHANGES)(tree, chance)
+        return packed(tree)
+    except Exception:  # they are spoiled files themselves
+        return None
 
 
 def _graph(tree: Tree, chance: random.Random) -> Any:

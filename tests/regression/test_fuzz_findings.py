@@ -13,7 +13,7 @@ from milliwatt.compiler.program import compile_graph
 from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.attrs import Pad
+from milliwatt.ir.attrs import Elementwise, Pad
 from milliwatt.ir.attrs.pointwise import Pointwise
 from milliwatt.ir.fold import fold_constants
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
@@ -81,6 +81,21 @@ def test_rsqrt_of_scales_whose_product_vanishes() -> None:
     made = OPS[node.op].reference(node.attrs, node.type, [x.type], [values])
     assert made.tolist() == [127, 127, 127]
     assert check(write_tflite(Graph((x,), (node,)))).kind == "compiled"
+
+
+@pytest.mark.parametrize("op", [Op.DIV, Op.HARD_SWISH])
+def test_factors_that_are_infinite(op: Op) -> None:
+    """The scale of the result, or of the gate, vanishes beside the operand's."""
+    tiny = Quant.per_tensor(1e-45)
+    x = graph_input((3,), DType.S8, "x", tiny)
+    if op is Op.DIV:
+        large = graph_input((3,), DType.S8, "large", Quant.per_tensor(1e30))
+        node = Node(op, (large, x), Elementwise(quant=tiny), "y")
+    else:
+        node = Node(op, (x,), Pointwise(tiny), "y")
+    inputs = tuple(n for n in node.src if n.op is Op.INPUT)
+    outcome = check(write_tflite(Graph(inputs, (node,))))
+    assert outcome.kind == "compiled", outcome.problem
 
 
 def test_constants_are_not_folded_to_what_is_no_number() -> None:

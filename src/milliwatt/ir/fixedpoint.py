@@ -23,11 +23,13 @@ Ints = npt.NDArray[np.int64]
 def quantize_multiplier(real: float) -> tuple[int, int]:
     """Split a positive real into (multiplier, shift): real ~ multiplier / 2**31 * 2**shift.
 
-    multiplier is in [2**30, 2**31) or 0. A real too small to represent gives (0, 0); too large
-    saturates at shift 30.
+    multiplier is in [2**30, 2**31) or 0. A real too small to represent gives (0, 0); too large,
+    even infinite, saturates at shift 30.
     """
     if real == 0.0:
         return 0, 0
+    if real == math.inf:
+        return INT32_MAX, 30
     fraction, shift = math.frexp(real)
     multiplier = round_half_away(fraction * (1 << 31))
     if multiplier == 1 << 31:

@@ -113,7 +113,7 @@ def _run_minimum(attrs: Pointwise, out: Type, ins: Types, args: Arrays) -> np.nd
 
 def div_factor(out: Type, ins: Types) -> tuple[int, int]:
     """(multiplier, shift) of a quantized div: s_1 / (s_2 * s_out), in float32."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", divide="ignore"):
         scale = np.float32(ins[1].scale) * np.float32(out.scale)
         return fx.quantize_multiplier(float(np.float32(ins[0].scale) / scale))
 
