@@ -70,6 +70,24 @@ def ladder_table() -> str:
     return "\n".join(lines)
 
 
+def conformance_table() -> str:
+    """Generated files against the judges: differing bytes of integers, worst error of floats."""
+    suite = [row for row in rows("conformance") if not row["operator"].endswith(".tflite")]
+    rungs = [key.removesuffix("_files") for key in (suite or [{}])[0] if key.endswith("_files")]
+    lines = [
+        "| rung | files | differing bytes, integers | largest difference, floats |",
+        "|---|--:|--:|--:|",
+    ]
+    for rung in rungs:
+        files, differing = (
+            sum(int(row[f"{rung}_{what}"]) for row in suite)
+            for what in ("files", "differing_bytes")
+        )
+        worst = max(float(row[f"{rung}_worst_error"]) for row in suite)
+        lines.append(f"| {rung} | {files:,} | {differing:,} | {worst:.0e} |")
+    return "\n".join(lines)
+
+
 def transcript() -> str:
     """Real commands with their output."""
     path = RESULTS / "transcript.txt"
@@ -77,7 +95,12 @@ def transcript() -> str:
     return f"```text\n{text}```"
 
 
-PARTS = {"transcript": transcript, "models": models_table, "ladder": ladder_table}
+PARTS = {
+    "transcript": transcript,
+    "conformance": conformance_table,
+    "models": models_table,
+    "ladder": ladder_table,
+}
 
 
 def render(text: str) -> str:
