@@ -9,14 +9,14 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import fill
 
 from milliwatt.compiler.bind import TABLE
 from milliwatt.formats.tflite_names import OPERATORS
 from milliwatt.formats.tflite_read import READERS
-from milliwatt.formats.tflite_read.refusals import nearest
+from milliwatt.formats.tflite_read.refusals import NEAREST
 from milliwatt.formats.tflite_read.unsigned import COMPUTES
 from milliwatt.ir.ops import Op
 
@@ -70,6 +70,11 @@ LIMITS = {
     "IF, WHILE": "a condition that assigns a variable; branches that give different variables",
     "CALL_ONCE": "a call inside a subgraph, and first values that take long to compute: store them "
     "in the file",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "peepholes, projection, coupled gates and layer normalization, "
+    "which TFLM does not compute either; f32 with integer weights",
+    "SVDF": "f32 with integer weights, as in TFLM",
+    "L2_NORMALIZATION": "a fused activation, which TensorFlow Lite refuses too",
+    "TFLite_Detection_PostProcess": "several classes of each detection without `use_regular_nms`",
     "any": "shapes, axes and paddings that are computed at run time (an MCU's memory is planned "
     "before the first run); a fused TANH or SIGN_BIT; tensors of STRING, FLOAT64, BFLOAT16, "
     "complex or UINT16; scales that let a 32-bit sum overflow",
@@ -78,6 +83,8 @@ LIMITS = {
 
 # Numbers of the schema that name no operation.
 _NO_OPERATORS = frozenset({"CALL", "CUSTOM", "DELEGATE", "PLACEHOLDER"})
+_TYPES = ("s8", "s16", "s32", "s64", "u8", "u32", "u64", "bool", "f16", "f32")
+_BESIDE = (Op.CAST, Op.DEQUANTIZE, Op.TANH)  # of operands or results, where there are others
 _MOVES = (Op.CONCAT, Op.PAD, Op.RESHAPE, Op.SELECT, Op.STRIDED_SLICE, Op.TRANSPOSE)
 
 _HEAD = """
@@ -87,7 +94,8 @@ Everything that its `MicroMutableOpResolver` registers, builtin operators first.
 the reader makes of it; *kernels* are the element types of the first operand in the bind table (`u8
 as s8`: the same integers less 128, in the int8 kernel, which gives the same bytes). The last two
 columns are the types in which generated files are compared with that interpreter on every test
-run, byte for byte for integers; a file name instead says which tests do it.
+run, byte for byte for integers; a file name instead says which tests do it. An s8 kernel without a
+judge is a table of 256 results, for an operator that neither interpreter has in s8.
 
 | operator | read as | kernels | judged by TFLM | judged by LiteRT |
 |---|---|---|---|---|
@@ -146,13 +154,12 @@ def render() -> str:
 def _others() -> Iterator[str]:
     """Builtin operators that neither TFLM nor milliwatt has."""
     lacking = sorted(set(OPERATORS) - set(READERS) - set(BUILTIN) - _NO_OPERATORS)
-    advice = {n: nearest(n, READERS) for n in lacking if not n.startswith("STABLEHLO")}
     yield _OTHERS
-    for name, instead in advice.items():
-        if not instead.startswith("none"):
-            yield f"| `{name}` | {instead} |\n"
-    alone = [f"`{name}`" for name, instead in advice.items() if instead.startswith("none")]
-    yield fill(_NONE.format(names=", ".join(alone)), 100, break_on_hyphens=False) + "\n"
+    for name in filter(NEAREST.__contains__, lacking):
+        yield f"| `{name}` | {NEAREST[name]} |\n"
+    alone = [f"`{n}`" for n in lacking if n not in NEAREST and not n.startswith("STABLEHLO")]
+    text = fill(_NONE.format(names=", ".join(alone)).strip(), 100, break_on_hyphens=False)
+    yield f"\n{text}\n"
 
 
 def _row(name: str, ops: tuple[Op, ...], drawn: dict[str, dict[str, list[str]]]) -> str:
@@ -160,7 +167,7 @@ def _row(name: str, ops: tuple[Op, ...], drawn: dict[str, dict[str, list[str]]])
     for source in [name] if name in drawn else [op.value for op in _judged(ops)]:
         for judge, kinds in drawn.get(source, {}).items():
             judges[judge].update(dict.fromkeys(kinds))
-    cells = [", ".join(kinds) for kinds in judges.values()]
+    cells = [", ".join(_ordered(kinds)) for kinds in judges.values()]
     if not any(cells):
         cells[0] = _tested_in(name)
     read_as = ", ".join(f"`{op}`" for op in ops) or _without_node(name)
@@ -170,6 +177,8 @@ def _row(name: str, ops: tuple[Op, ...], drawn: dict[str, dict[str, list[str]]])
 def _judged(ops: tuple[Op, ...]) -> tuple[Op, ...]:
     """The operators whose own files stand for it: none where it is several moves of data."""
     computing = tuple(op for op in ops if op not in _MOVES)
+    if len(computing) > 1:
+        computing = tuple(op for op in computing if op not in _BESIDE)
     moves = tuple(op for op in ops if op is not Op.RESHAPE) or ops
     return computing or (moves if len(moves) == 1 else ())
 
@@ -183,13 +192,18 @@ def _kernels(name: str, ops: tuple[Op, ...]) -> str:
     """Element types of the first operand; those of data movement are "any"."""
     if not ops:
         return "none needed"
-    rows = [row for row in TABLE if row.op in ops]
+    rows = [row for row in TABLE if row.op in (_judged(ops) or ops)]
     if not all(row.dtypes for row in rows) or not rows:
         return "any"
-    names = list(dict.fromkeys(str(row.dtypes[0]) for row in rows if row.dtypes))
+    names = _ordered(str(row.dtypes[0]) for row in rows if row.dtypes)
     if name in COMPUTES and "u8" not in names:
         names.append("u8 as s8")
     return ", ".join(names)
+
+
+def _ordered(kinds: Iterable[str]) -> list[str]:
+    """Element types in one order for all rows, none twice."""
+    return sorted(set(kinds), key=_TYPES.index)
 
 
 def _made() -> Iterator[tuple[str, tuple[Op, ...]]]:
