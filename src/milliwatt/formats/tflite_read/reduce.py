@@ -85,6 +85,14 @@ def _log_softmax(site: Site) -> Node:
     return site.node(Op.LOG_SOFTMAX, (site.operand(0),), Attrs())
 
 
+def _real(site: Site, index: int, name: str) -> Node:
+    """An operand in f32: TensorFlow Lite takes u8 too, and computes on its real values."""
+    x = site.operand(index)
+    if x.type.dtype is not DType.U8 or x.type.quant is None:
+        return x
+    return site.node(Op.DEQUANTIZE, (x,), Attrs(), f".{name}")
+
+
 def _detection(site: Site) -> tuple[Node, ...]:
     held = site.custom_options()
 
@@ -116,7 +124,7 @@ def _detection(site: Site) -> tuple[Node, ...]:
     if each != 1 and not regular:
         # TensorFlow Lite's own kernel writes beyond its results there.
         site.unsupported(f"{each} classes of each detection; 1 wanted, or use_regular_nms")
-    src = (site.operand(0), site.operand(1), site.operand(2))
+    src = tuple(_real(site, at, name) for at, name in enumerate(("boxes", "scores", "anchors")))
     return site.parts(Op.DETECTION_POSTPROCESS, src, attrs, detection_parts(attrs))
 
 
