@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
+from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import (
     RELU,
     RELU6,
@@ -23,7 +25,11 @@ from milliwatt.ir.attrs import (
 from milliwatt.ir.batch import run_samples
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.quantization import quantize_array
+from milliwatt.ir.reference import Session
 from milliwatt.ir.types import DType
+from support.ladder import started
+from support.oracle import LiteRt, Tflm
 
 
 def conv(
@@ -103,3 +109,44 @@ def digits() -> tuple[Graph, np.ndarray, np.ndarray, np.ndarray]:
     head = dense(weight, flat, "head", clamp=(-np.inf, np.inf))
     graph = Graph((x,), (head,), name="digits")
     return graph, images[:1200], images[1200:], labels[1200:].astype(np.int64)
+
+
+def assert_same_everywhere(
+    graph: Graph,
+    sequences: Sequence[np.ndarray],
+    *,
+    boards: Sequence[str] = ("host", "cortex-m4"),
+    oracle: str | None = None,
+    tolerance: float = 0.0,
+) -> list[tuple[np.ndarray, ...]]:
+    """The reference's outputs frame by frame; every board and the oracle give the same.
+
+    `sequences`: for every input f32 [frames, ...], a frame a run, states kept. Integers are equal
+    bit for bit, floats within `tolerance` of the largest.
+    """
+    frames = [
+        [
+            (v if node.type.dtype.is_float else quantize_array(v, node.type)).reshape(
+                node.type.shape
+            )
+            for v, node in zip(frame, graph.inputs, strict=True)
+        ]
+        for frame in zip(*sequences, strict=True)
+    ]
+    session = Session(graph)
+    wanted = [session.run(frame) for frame in frames]
+    found = {name: started(graph, name) for name in boards}
+    got = {name: [on.run(frame).outputs for frame in frames] for name, on in found.items()}
+    if oracle is not None:
+        judge = {"tflm": Tflm, "litert": LiteRt}[oracle](write_tflite(graph))
+        got[oracle] = [judge.run_all(frame, len(graph.outputs)) for frame in frames]
+    for name, results in got.items():
+        for number, (ours, theirs) in enumerate(zip(wanted, results, strict=True)):
+            for node, a, b in zip(graph.outputs, ours, theirs, strict=True):
+                where = f"{name}, run {number}, {node}"
+                if node.type.dtype.is_float and tolerance:
+                    reach = tolerance * float(np.abs(a).max())
+                    np.testing.assert_allclose(b, a, rtol=0, atol=reach, err_msg=where)
+                else:
+                    np.testing.assert_array_equal(b, a, err_msg=where)
+    return wanted

@@ -11,18 +11,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from milliwatt.compress.int8 import FOLLOW, LEAST_SCALE, Range
+from milliwatt.compress.choose import LEAST_SCALE, Range
 from milliwatt.compress.progress import track
-from milliwatt.compress.samples import Data, batches
+from milliwatt.compress.rules import RULES, S8, S16, Follows, is_plain
+from milliwatt.compress.samples import Data, batches, runs
 from milliwatt.errors import BadData, MilliwattWarning
-from milliwatt.ir.batch import batch_size, run_batches
+from milliwatt.ir.batch import batch_size
 from milliwatt.ir.graph import Graph, Node
+from milliwatt.ir.ops import Op
+from milliwatt.ir.types import DType
 
 BINS = 8192
 DEFAULT_PERCENTILE = 99.99
 # Clipping candidates of the MSE search, as fractions of the largest magnitude: 2**0 to 2**-12.
 FRACTIONS = 2.0 ** (-np.arange(97) / 8)
-STEPS = 255
+STEPS = {S8: 255, S16: 65535}
 _MOST = np.finfo(np.float32).max
 
 
@@ -37,8 +40,8 @@ class MinMax:
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
 
-    def range(self) -> Range:
-        """(smallest, largest)."""
+    def range(self, dtype: DType = S8) -> Range:
+        """(smallest, largest), what values of `dtype` are to hold."""
         return self.low, self.high
 
 
@@ -87,7 +90,7 @@ class Percentile(Histogram):
         super().__init__()
         self.percentile = percentile
 
-    def range(self) -> Range:
+    def range(self, dtype: DType = S8) -> Range:
         """Outer borders of the bins that hold the two percentiles, within what was seen."""
         counts = self.counts.copy()
         counts[BINS // 2] += self.zeros
@@ -100,15 +103,15 @@ class Percentile(Histogram):
 
 
 class MeanSquare(Histogram):
-    """The range of least mean square error between the values and their 8-bit quantization.
+    """The range of least mean square error between the values and their quantization.
 
     Every pair of clipping candidates is tried on the histogram. A value outside the range costs its
     squared distance from it, one inside its squared rounding error. Real 0 is on the grid whatever
     the range, so rounding depends on the step alone and is summed once per step.
     """
 
-    def range(self) -> Range:
-        """The best of all pairs of clipping candidates."""
+    def range(self, dtype: DType = S8) -> Range:
+        """The best of all pairs of clipping candidates, for the steps of `dtype`."""
         if self.radius == 0.0:
             return self.low, self.high
         lows = np.unique(np.append(min(self.low, 0.0) * FRACTIONS, 0.0))
@@ -117,7 +120,13 @@ class MeanSquare(Histogram):
         counts = self.counts.astype(np.float64)
         above = _excess(centres, counts, highs)
         below = _excess(-centres[::-1], counts[::-1], -lows)
-        error = below[:, None] + above[None, :] + _rounding(centres, counts, lows, highs)
+        error = (
+            below[:, None]
+            + above[None, :]
+            + _rounding(
+                centres, counts, (highs[None, :] - lows[:, None]) / STEPS[dtype], (lows, highs)
+            )
+        )
         best = np.unravel_index(int(np.argmin(error)), error.shape)
         return float(lows[best[0]]), float(highs[best[1]])
 
@@ -133,16 +142,20 @@ def _excess(centres: np.ndarray, counts: np.ndarray, borders: np.ndarray) -> np.
 
 
 def _rounding(
-    centres: np.ndarray, counts: np.ndarray, lows: np.ndarray, highs: np.ndarray
+    centres: np.ndarray,
+    counts: np.ndarray,
+    steps: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
     """Sum of squared rounding errors of the values inside each range, f64 [lows, highs].
+
+    `steps` holds each range's, `ends` are the lows and the highs.
 
     Steps are grouped by eighths of an octave. Where the step is finer than two bins, the histogram
     does not tell where a value lies between steps: step**2 / 12, the mean, stands for it.
     """
-    steps = (highs[None, :] - lows[:, None]) / STEPS
     octaves = np.round(8 * np.log2(np.maximum(steps, LEAST_SCALE))).astype(np.int64)
-    first, last = np.searchsorted(centres, lows), np.searchsorted(centres, highs)
+    first, last = (np.searchsorted(centres, borders) for borders in ends)
     width = centres[1] - centres[0]
     total: np.ndarray = np.zeros_like(steps)
     for octave in np.unique(octaves):
@@ -189,13 +202,17 @@ class Method:
 
 
 def observed(graph: Graph) -> list[Node]:
-    """The values whose range matters: all but constants and those that share their operand's."""
-    return [n for n in graph.nodes() if not n.is_constant and n.op not in FOLLOW]
+    """The values whose range matters: reals that do not share their operand's or their update's."""
+    followers = {op for op, rule in RULES.items() if rule.follows is Follows.FIRST}
+    without = {Op.CONSTANT, Op.STATE, *followers}
+    return [n for n in graph.nodes() if n.op not in without and not is_plain(n)]
 
 
-def calibrate(graph: Graph, data: Data, method: Method) -> dict[str, Range]:
-    """Run the float graph over `data` and return the real range (low, high) of every value by name.
+def calibrate(graph: Graph, data: Data, method: Method) -> dict[DType, dict[str, Range]]:
+    """Run the float graph over `data`; the real range (low, high) of every value by name.
 
+    The ranges are those to be held by s8 and those to be held by s16: clipping that pays in 8 bits
+    need not in 16. A graph with state runs over sequences of frames.
     BadData for bad samples (see `samples.batches`) and where a value overflows float32 on the way.
     MilliwattWarning where the samples say little.
     """
@@ -214,9 +231,12 @@ def calibrate(graph: Graph, data: Data, method: Method) -> dict[str, Range]:
                     "check the weights and the scale of the input"
                 )
             observer.observe(value)
-        count = first + len(values[graph.inputs[0].name])
+        count += len(values[graph.inputs[0].name])
     _warn(graph, {node.name: observers[node.name] for node in graph.inputs}, count)
-    return {name: observer.range() for name, observer in observers.items()}
+    return {
+        dtype: {name: observer.range(dtype) for name, observer in observers.items()}
+        for dtype in STEPS
+    }
 
 
 def _warn(graph: Graph, inputs: dict[str, MinMax], count: int) -> None:
@@ -235,7 +255,7 @@ def _runs(graph: Graph, data: Data) -> Iterator[tuple[int, dict[str, np.ndarray]
     """(index of the first sample, values by name) of every batch that is run."""
     first, overflows = 0, list[object]()
     for arrays in batches(graph, data):
-        steps = run_batches(graph, arrays)
+        steps = runs(graph, arrays)
         while True:
             # Not around the whole loop: the caller's own generator keeps its settings.
             with np.errstate(

@@ -10,14 +10,15 @@ import numpy as np
 
 from milliwatt.compress.accuracy import LayerCost, sqnr_db
 from milliwatt.compress.progress import track
-from milliwatt.compress.samples import Data, batches
+from milliwatt.compress.promote import Promotion
+from milliwatt.compress.rules import WEIGHTED, is_plain
+from milliwatt.compress.samples import Data, batches, runs
 from milliwatt.errors import InvalidGraph
-from milliwatt.ir.batch import batch_size, run_batches
-from milliwatt.ir.fold import WEIGHT_AXIS, fold_batch_norm, fold_constants, fuse_activation
+from milliwatt.ir.batch import batch_size
+from milliwatt.ir.fold import fold_batch_norm, fold_constants, fuse_activation
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.quantization import dequantize_array, quantize_array
-from milliwatt.ir.types import DType
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class LayerError:
     """One value of the network, float against quantized.
 
     sqnr_db: signal to noise of the value in the running quantized graph, the error of all layers
-    before it included. float_low, float_high: range of the float value. low, high: what the s8
+    before it included. float_low, float_high: range of the float value. low, high: what the stored
     value can represent (None in f32). clipped_percent: float values outside that, by over half a
     step. weight_bits and weight_sqnr_db: of the layer's weight, None where it has none.
     """
@@ -53,23 +54,30 @@ class LayerError:
 class QuantizeReport:
     """What quantization did to the accuracy; scores are None where nothing was measured.
 
-    metric: "top-1 accuracy", "agreement with the float model" or "score". s8_score: every layer in
-    s8. score: the returned graph. kept: layers left in f32, in graph order. costs: every layer's
-    cost, dearest first; empty unless accuracy control had to look.
+    metric: "top-1 accuracy", "agreement with the float model" or "score". integer_score: every
+    layer in integers, before any was promoted. score: the returned graph. kept: operators left in
+    f32, in graph order: those promoted to it and those without an integer form. promoted: what
+    accuracy control changed, in graph order. costs: every layer's cost, dearest first; both are
+    empty unless accuracy control had to look.
     """
 
     calibration: str
     samples: int | None = None
     metric: str | None = None
     float_score: float | None = None
-    s8_score: float | None = None
+    integer_score: float | None = None
     score: float | None = None
     kept: tuple[str, ...] = ()
+    promoted: tuple[Promotion, ...] = ()
     costs: tuple[LayerCost, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by field name, ready for JSON."""
-        return _plain(asdict(self) | {"costs": [_plain(asdict(row)) for row in self.costs]})
+        rows = {
+            "promoted": [_plain(asdict(row)) for row in self.promoted],
+            "costs": [_plain(asdict(row)) for row in self.costs],
+        }
+        return _plain(asdict(self) | rows)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -138,17 +146,25 @@ class _Tally:
         )
 
 
+def _is_same_value(reference: Node, node: Node) -> bool:
+    """Both are reals of one shape, as they are or quantized."""
+    real = node.type.dtype.is_float or node.type.quant is not None
+    return real and not is_plain(reference) and node.type.shape == reference.type.shape
+
+
 def _weight_error(reference: Node, node: Node) -> tuple[int | None, float | None]:
     """(bits, SQNR in dB) of a layer's weight; (None, None) where it has none."""
-    if node.op not in WEIGHT_AXIS or not node.src[1].is_constant:
+    weight = node.src[1] if node.op in WEIGHTED else node
+    if weight.op is Op.DEQUANTIZE:
+        weight = weight.src[0]
+    if not weight.is_constant:
         return None, None
-    weight = node.src[1]
     bits = 8 * weight.type.dtype.itemsize
     if reference.op is not node.op or reference.src[1].type.shape != weight.type.shape:
         return bits, None
     exact = reference.src[1].value.astype(np.float64)
     real = weight.value
-    if weight.type.dtype is not DType.F32:
+    if weight.type.quant is not None:
         real = dequantize_array(weight.value, weight.type)
     return bits, sqnr_db(float(np.square(exact).sum()), float(np.square(exact - real).sum()))
 
@@ -168,7 +184,7 @@ def layer_report(float_graph: Graph, quantized_graph: Graph, data: Data) -> tupl
     tallies = [
         _Tally(references[node.name], node)
         for node in quantized_graph.nodes()
-        if node.name in references and node.type.shape == references[node.name].type.shape
+        if node.name in references and _is_same_value(references[node.name], node)
     ]
     if all(tally.node.op is Op.INPUT for tally in tallies):
         raise InvalidGraph(
@@ -181,8 +197,8 @@ def layer_report(float_graph: Graph, quantized_graph: Graph, data: Data) -> tupl
             for array, node in zip(arrays, quantized_graph.inputs, strict=True)
         ]
         pairs = zip(
-            run_batches(prepared, arrays, step),
-            run_batches(quantized_graph, given, step),
+            runs(prepared, arrays, step),
+            runs(quantized_graph, given, step),
             strict=True,
         )
         for (_, wanted), (_, found) in pairs:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from milliwatt.errors import BadData
+from milliwatt.ir.batch import run_batches, run_sequences
 from milliwatt.ir.graph import Graph, Node
 
 # What `batches` takes.
@@ -17,15 +18,18 @@ Data = np.ndarray | Iterable[Any] | Callable[[], Iterable[Any]]
 def batches(graph: Graph, data: Data) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield one tuple a step, an f32 array [n, ...] an input, n samples of the graph's input shape.
 
+    Of a graph with state a sample is a sequence of frames: arrays are [n, frames, ...].
     `data` for one input [1, ...]: an array [N, ...] or [N, 1, ...], or an iterable of samples
     (with or without the batch axis) or of batches. For several inputs: a tuple of arrays, one an
-    input, or an iterable of tuples. A function that returns any of these also goes.
+    input, or an iterable of tuples. A function that returns any of these also goes. With state: an
+    array [N, frames, ...], or [frames, ...] for one sequence, or an iterable of either.
     BadData names the sample and the input where data is empty, of the wrong shape or type, or NaN.
     """
     first = 0
     for item in _items(graph, data() if callable(data) else data):
         arrays = tuple(
-            _batch(value, node, first) for value, node in zip(item, graph.inputs, strict=True)
+            _batch(value, node, first, bool(graph.updates))
+            for value, node in zip(item, graph.inputs, strict=True)
         )
         counts = {len(a) for a in arrays}
         if len(counts) != 1:
@@ -39,8 +43,33 @@ def batches(graph: Graph, data: Data) -> Iterator[tuple[np.ndarray, ...]]:
 
 
 def collect(graph: Graph, data: Data) -> tuple[np.ndarray, ...]:
-    """All samples in memory: one f32 array [N, ...] an input. Errors as in `batches`."""
-    return tuple(np.concatenate(column) for column in zip(*batches(graph, data), strict=True))
+    """All samples in memory: one f32 array [N, ...] an input. Errors as in `batches`.
+
+    BadData besides for sequences of different lengths: they have no common array.
+    """
+    columns = list(zip(*batches(graph, data), strict=True))
+    if graph.updates:
+        lengths = sorted({array.shape[1] for array in columns[0]})
+        if len(lengths) > 1:
+            raise BadData(
+                f"sequences of {lengths[0]} to {lengths[-1]} frames; equally long ones wanted to "
+                "measure accuracy on"
+            )
+    return tuple(np.concatenate(column) for column in columns)
+
+
+def runs(
+    graph: Graph, arrays: Sequence[np.ndarray], step: int | None = None
+) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    """(rows, value of every node by name) of every run on what `batches` yields.
+
+    A graph with state runs frame by frame, so that the same rows come once a frame.
+    """
+    if not graph.updates:
+        yield from run_batches(graph, arrays, step)
+        return
+    for rows, _, values in run_sequences(graph, arrays, step):
+        yield rows, values
 
 
 def _items(graph: Graph, data: Any) -> Iterator[Sequence[Any]]:
@@ -68,8 +97,11 @@ def _items(graph: Graph, data: Any) -> Iterator[Sequence[Any]]:
         yield values
 
 
-def _batch(value: Any, node: Node, first: int) -> np.ndarray:
-    """`value` as f32 [n, ...input shape without its batch axis...], checked."""
+def _batch(value: Any, node: Node, first: int, of_frames: bool) -> np.ndarray:
+    """`value` as f32 [n, ...input shape without its batch axis...], checked.
+
+    With `of_frames` n sequences of frames [n, frames, ...].
+    """
     where = f"sample {first}, input {node.name}"
     try:
         array = np.asarray(value)
@@ -79,13 +111,15 @@ def _batch(value: Any, node: Node, first: int) -> np.ndarray:
         raise BadData(
             f"{where}: {array.dtype} given; f32 wanted, scaled as the network was trained"
         )
-    shaped = _shaped(array, node.type.shape)
+    shaped = (_sequences if of_frames else _shaped)(array, node.type.shape)
     if shaped is None:
+        stack = "or N such samples along axis 0"
+        if of_frames:
+            stack = "a frame, in sequences [N, frames, ...]: the graph has state"
         raise BadData(
-            f"{where}: shape {list(array.shape)} given; {list(node.type.shape)} wanted, "
-            "or N such samples along axis 0"
+            f"{where}: shape {list(array.shape)} given; {list(node.type.shape)} wanted, {stack}"
         )
-    if len(shaped) == 0:
+    if 0 in shaped.shape[: 1 + of_frames]:
         raise BadData(f"{where}: shape {list(array.shape)} holds no samples; one or more wanted")
     with np.errstate(over="ignore"):
         result = np.ascontiguousarray(shaped, np.float32)
@@ -111,3 +145,18 @@ def _shaped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     if array.shape == shape[1:]:
         return array[None]
     return array.reshape(-1, *shape[1:]) if array.shape[1:] == shape else None
+
+
+def _sequences(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """[n, frames, ...] from one sequence of frames, with or without their batch axis, or several.
+
+    A lone frame is no sequence.
+    """
+    frame = shape[1:] if shape[:1] == (1,) else shape
+    if array.ndim > 1 and array.shape[1:] == shape:
+        return array.reshape(1, -1, *frame)
+    if array.ndim == len(frame) + 1 and array.shape[1:] == frame:
+        return array[None]
+    if array.ndim > 2 and array.shape[2:] in (shape, frame):
+        return array.reshape(*array.shape[:2], *frame)
+    return None

@@ -14,7 +14,7 @@ from milliwatt.ir.graph import Graph, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
 from milliwatt.ir.verify import verify
-from support.quantize_nets import dense, digits, samples, small_cnn
+from support.quantize_nets import assert_same_everywhere, dense, digits, samples, small_cnn
 
 LINEAR = (-np.inf, np.inf)
 
@@ -39,7 +39,7 @@ def test_scores_are_measured() -> None:
     assert report.metric == "top-1 accuracy"
     assert (report.samples, report.kept, report.costs) == (200, (), ())
     assert report.float_score == pytest.approx(exact)
-    assert report.score == report.s8_score
+    assert report.score == report.integer_score
     assert all(not n.type.dtype.is_float for n in quantized.nodes())
 
 
@@ -68,8 +68,10 @@ def test_the_layer_to_blame_stays_float() -> None:
     quantized, report = quantize_with_report(graph, data, max_drop=0.1)
     assert report.metric == "agreement with the float model"
     assert report.float_score == 1.0
-    assert report.s8_score < 0.6
+    assert report.integer_score < 0.6
     assert report.kept == ("middle",)
+    rows = [(row.name, row.dtype, row.reason) for row in report.promoted]
+    assert rows == [("middle", "f32", "weights")]
     assert report.score >= 0.9
     assert report.costs[0].name == "middle"
     assert report.costs[0].drop > 0.3
@@ -87,11 +89,11 @@ def test_the_layer_to_blame_stays_float() -> None:
 
 
 def test_a_wide_activation_needs_the_layers_on_both_sides() -> None:
-    """A value that s8 cannot hold is kept out of s8 by leaving its producer and reader in f32."""
+    """A value that s8 cannot hold is kept out of s8 by its producer and its reader in s16."""
     rng = np.random.default_rng(0)
     x = graph_input((1, 6), DType.F32, "x")
     spread = np.eye(6) + 0.1 * rng.standard_normal((6, 6))
-    spread[0] *= 5000
+    spread[0] *= 500
     narrow = rng.standard_normal((4, 6))
     narrow[:, 0] = 0
     wide = dense(spread, dense(np.eye(6), x, "first"), "wide")
@@ -99,9 +101,58 @@ def test_a_wide_activation_needs_the_layers_on_both_sides() -> None:
     last = dense(np.eye(4), head, "last", clamp=LINEAR)
     graph = Graph((x,), (last,), name="wide")
     data = rng.uniform(0, 1, (200, 6)).astype(np.float32)
-    _, report = quantize_with_report(graph, data, max_drop=0.05)
-    assert report.kept == ("wide", "head")
-    assert report.score >= 0.95 > report.s8_score
+    quantized, report = quantize_with_report(graph, data, max_drop=0.05)
+    assert report.kept == ()
+    rows = [(row.name, row.dtype, row.reason) for row in report.promoted]
+    assert rows == [("wide", "s16", "activations"), ("head", "s16", "activations")]
+    assert [row.mac_bytes for row in report.promoted] == [36, 24]
+    assert [row.flash_bytes for row in report.promoted] == [6 * 4, 4 * 4]
+    assert report.score >= 0.95 > report.integer_score
+    kinds = {n.name: n.type.dtype for n in quantized.nodes()}
+    assert [kinds[name] for name in ("first", "wide", "head", "last")] == [
+        DType.S8,
+        DType.S16,
+        DType.S16,
+        DType.S8,
+    ]
+    conversions = {n.name for n in quantized.nodes() if n.op is Op.REQUANTIZE}
+    assert conversions == {"first.requantize", "head.requantize"}
+    assert_same_everywhere(quantized, [data[:5]], oracle="tflm")
+
+
+def test_one_promoted_layer_keeps_a_wide_input() -> None:
+    """Small differences on an input with large values: lost in s8, kept by one layer in s16."""
+    rng = np.random.default_rng(0)
+    x = graph_input((1, 6), DType.F32, "x")
+    narrow = rng.standard_normal((8, 6))
+    narrow[:, 0] = 0
+    first = dense(narrow, x, "first")
+    last = dense(rng.standard_normal((4, 8)), first, "last", clamp=LINEAR)
+    graph = Graph((x,), (last,), name="wide_input")
+    data = rng.uniform(0, 1, (300, 6)).astype(np.float32)
+    data[:, 0] *= 300
+    quantized, report = quantize_with_report(graph, data, max_drop=0.02, io="f32")
+    assert report.integer_score < 0.8
+    assert report.score >= 0.98
+    assert [(row.name, row.dtype) for row in report.promoted] == [("first", "s16")]
+    row = report.promoted[0]
+    assert (row.reason, row.mac_bytes, row.flash_bytes) == ("activations", 48, 32)
+    assert row.drop > 0.1
+    assert_same_everywhere(quantized, [data[:5]], oracle="tflm")
+
+
+def test_from_int16_there_is_only_float() -> None:
+    """A layer that 8-bit weights spoil goes from s16 to f32."""
+    graph, data = dead_pixel_net()
+    quantized, report = quantize_with_report(graph, data, activations="int16", max_drop=0.1)
+    assert [(row.name, row.dtype, row.reason) for row in report.promoted] == [
+        ("middle", "f32", "weights")
+    ]
+    assert report.promoted[0].flash_bytes == 3 * 64 - 4 * 8
+    assert report.promoted[0].mac_bytes == 64 * 2
+    assert report.kept == ("middle",)
+    kinds = {str(n.type.dtype) for n in quantized.nodes() if n.op is Op.FULLY_CONNECTED}
+    assert kinds == {"s16", "f32"}
 
 
 def test_no_search_where_s8_is_good_enough() -> None:
