@@ -240,10 +240,10 @@ def log_softmax_scaling(scale: float) -> tuple[tuple[int, int], tuple[int, int],
 def _run_log_softmax(attrs: Attrs, out: Type, ins: Types, args: Arrays) -> np.ndarray:
     x = args[0]
     if out.dtype.is_float:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             moved = x.astype(np.float64) - x.max(axis=-1, keepdims=True)
             logs = moved - np.log(np.exp(moved).sum(axis=-1, keepdims=True))
-        return np.asarray(logs, np.float32)
+            return np.asarray(logs, np.float32)
     scaling, back, radius = log_softmax_scaling(ins[0].scale)
     below = x.max(axis=-1, keepdims=True).astype(np.int64) - x
     exps = softmax_exp_table(1.0, ins[0].scale)[below]
