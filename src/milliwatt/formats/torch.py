@@ -21,8 +21,9 @@ from milliwatt.errors import ImportFailed, InvalidGraph, ToolMissing, Unsupporte
 from milliwatt.formats.layout import to_nhwc
 from milliwatt.formats.torch_axes import channels_first
 from milliwatt.formats.torch_call import Builder, Call, Const
-from milliwatt.formats.torch_names import WORKS, is_recurrent, no_kernel, node_name, place
+from milliwatt.formats.torch_names import WORKS, no_kernel, node_name, place
 from milliwatt.formats.torch_ops import HANDLERS
+from milliwatt.formats.torch_recurrent import LAYERS
 from milliwatt.ir.attrs import Transpose
 from milliwatt.ir.graph import Graph, Node, graph_input
 from milliwatt.ir.ops import Op
@@ -166,6 +167,8 @@ def _export(torch: Any, module: torch.nn.Module, inputs: tuple[Any, ...], title:
             table = torch.export.default_decompositions()
             # Core ATen splits linear into views and addmm; it is an operator of ours.
             table.pop(torch.ops.aten.linear.default, None)
+            for layer in LAYERS:  # and a scan is one, too
+                table.pop(getattr(torch.ops.aten, layer).input, None)
             return program.run_decompositions(table)
     except Exception as error:  # torch.export has no common base class for its errors
         raise ImportFailed(
@@ -259,7 +262,7 @@ class _Importer:
             return None  # torch's own assertions: shapes are fixed here, so they hold
         if schema is not None and all(isinstance(v, (Const, tuple)) for v in operands):
             return self._folded(fx)
-        if schema is None or str(fx.target) not in HANDLERS or is_recurrent(fx):
+        if schema is None or str(fx.target) not in HANDLERS:
             if str(fx.target).startswith("aten.full_like"):
                 return Const(self.torch.full(fx.meta["val"].shape, float(fx.args[1])))
             raise UnsupportedOp(no_kernel(fx))

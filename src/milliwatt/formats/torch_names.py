@@ -8,11 +8,11 @@ from typing import Any
 WORKS = "see docs/ops.md for what works"
 # The nearest thing that works, by a word in the module's class, torch function or ATen operator.
 _NEAREST = {
-    "lstm|gru|rnn": "Conv1d over time is the nearest",
+    "lstm|gru|rnn": "a padded batch in one direction is the nearest",
     "gelu|mish|elu|leaky|softplus|hardshrink|softshrink": "ReLU, Hardswish or SiLU is the nearest",
     "layer_?norm|group_?norm|instance_?norm|rms_?norm": "BatchNorm is the nearest",
     "attention|transformer|bmm|matmul": "only products with constant weights work (Linear)",
-    "select|slice|split|chunk|narrow": "cut the tensor before the model",
+    "narrow|unbind": "x[:, a:b] is the nearest",
     "upsample|interpolate": "resize the input before the model",
     "exp|log|sqrt|pow": "compute it before or behind the model",
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from milliwatt.formats import torch_recurrent
 from milliwatt.formats.torch_call import Call, Const
 from milliwatt.ir.attrs import (
     ClampAttrs,
@@ -271,7 +272,7 @@ def _same(call: Call) -> Node:
     if x.type.shape != call.shape:
         raise call.unsupported(
             f"{list(x.type.shape)} becomes {list(call.shape)} here; a whole tensor wanted "
-            "(no kernel cuts or repeats one)"
+            "(no kernel repeats one)"
         )
     return x
 
@@ -314,6 +315,6 @@ HANDLERS: dict[str, Handler] = {
     "aten.squeeze.dims": _reshape,
     "aten.clone.default": _same,
     "aten.alias.default": _same,
-    "aten.slice.Tensor": _same,
     "aten.expand.default": _same,
+    **torch_recurrent.HANDLERS,
 }
