@@ -6,6 +6,7 @@ import numpy as np
 
 from milliwatt.errors import BadData
 from milliwatt.ir.attrs import Attrs
+from milliwatt.ir.fold import unique_names
 from milliwatt.ir.graph import Graph, Node, constant
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
@@ -17,11 +18,10 @@ def to_float16(graph: Graph) -> Graph:
     """Store every f32 constant of a float graph as f16 behind a dequantize.
 
     That is what TensorFlow Lite's float16 quantization writes. The compiler lets products read such
-    weights as they are; other constants become f32 again. A constant that is equal in f32 keeps its
-    dequantize all the same: one rule for all. Values below 2**-24 become 0.
+    weights as they are; other constants become f32 again. Values below 2**-25 become 0.
     BadData where a constant is too large for binary16; it names it.
     """
-    return graph.rewrite(_halved)
+    return unique_names(graph.rewrite(_halved))
 
 
 def _halved(node: Node) -> Node | None:
