@@ -29,6 +29,7 @@ from milliwatt.ir.attrs import (
     Unary,
 )
 from milliwatt.ir.attrs.control import If
+from milliwatt.ir.attrs.move import ShiftIn
 from milliwatt.ir.graph import Graph, Node, constant, graph_input, parts, state
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import Session, run
@@ -215,6 +216,16 @@ def test_tables_are_gathered_from() -> None:
     value = np.arange(-128, 128).astype(np.int8).reshape(2, 128)
     for oracle in (Tflm(write_tflite(graph)), LiteRt(write_tflite(graph))):
         assert np.array_equal(oracle.run_all([value])[0], run(graph, [value])[0])
+
+
+@pytest.mark.parametrize("new", [1, 3, 5])
+def test_shifted_buffers_are_joined(new: int) -> None:
+    quant = Quant.per_tensor(0.5, 3)
+    buffer = graph_input((1, 5, 2), DType.S8, "buffer", quant)
+    fresh = graph_input((1, new, 2), DType.S8, "fresh", quant)
+    graph = Graph((buffer, fresh), (Node(Op.SHIFT_IN, (buffer, fresh), ShiftIn(1), "y"),))
+    inputs = random_inputs(graph, 0)
+    assert np.array_equal(Tflm(write_tflite(graph)).run_all(inputs)[0], run(graph, inputs)[0])
 
 
 def test_what_tflite_cannot_say_is_named() -> None:
