@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from bench import fuzz_bytes, fuzz_tree
-from bench.common import HERE
-from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.types import DType
+from bench.fuzz_seeds import generated
 
-sys.path.insert(0, str(HERE.parent / "tests"))  # the draws are the tests'
-
-from support.random_graphs import random_graph
-from support.single_ops import GRID, single_op
-
-DRAWS = 3
-NETWORKS = 20
 # Larger files are left out: they would spend the time on their weights.
 MAX_BYTES = 400_000
 MAX_KEPT = 20_000
-
-
-def generated(draws: int = DRAWS, networks: int = NETWORKS) -> list[bytes]:
-    """Files of one operator, `draws` of each and type, and of several; always the same."""
-    made = [
-        write_tflite(single_op(name, dtype, seed)) for seed in range(draws) for name, dtype in GRID
-    ]
-    for seed in range(networks):
-        dtype = (DType.S8, DType.F32)[seed % 2]
-        made.append(write_tflite(random_graph(seed, dtype, steps=2 + seed % 5)))
-    return made
 
 
 def fill(folder: Path, more: Iterable[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as tflite
@@ -13,7 +14,7 @@ from milliwatt.compiler.program import compile_graph
 from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.attrs import Elementwise, Pad
+from milliwatt.ir.attrs import Conv2d, Elementwise, Pad
 from milliwatt.ir.attrs.pointwise import Pointwise
 from milliwatt.ir.fold import fold_constants
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
@@ -81,6 +82,32 @@ def test_rsqrt_of_scales_whose_product_vanishes() -> None:
     made = OPS[node.op].reference(node.attrs, node.type, [x.type], [values])
     assert made.tolist() == [127, 127, 127]
     assert check(write_tflite(Graph((x,), (node,)))).kind == "compiled"
+
+
+def convolution(value: float) -> Graph:
+    """f32 [1,2,2,1] and a constant of `value` by a filter of `value`, added."""
+    x = graph_input((1, 2, 2, 1), DType.F32, "x")
+    held = constant(np.full((1, 2, 2, 1), value, np.float32), "held")
+    weight = constant(np.full((1, 1, 1, 1), value, np.float32), "weight")
+    made = [Node(Op.CONV2D, (n, weight), Conv2d(), f"{n.name}.conv") for n in (x, held)]
+    return Graph((x,), (Node(Op.ADD, tuple(made), Elementwise(), "y"),))
+
+
+def test_only_zeros_stand_for_no_bias() -> None:
+    """The files that milliwatt writes state a bias that is not there as zeros of a given name."""
+    model = write_tflite(convolution(1.0))
+    assert [len(n.src) for n in read_tflite(model).nodes() if n.op is Op.CONV2D] == [2, 2]
+    ours = tflite.ModelT.InitFromPackedBuf(model, 0)
+    ours.buffers[tensor(ours, "x.conv.parameter0").buffer].data = np.float32([0.5]).view(np.uint8)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(ours.Pack(builder), b"TFL3")
+    graph = read_tflite(bytes(builder.Output()))
+    assert sorted(len(n.src) for n in graph.nodes() if n.op is Op.CONV2D) == [3, 3]
+
+
+def test_constants_are_not_folded_to_infinity() -> None:
+    outcome = check(write_tflite(convolution(1e30)))
+    assert outcome.kind == "compiled", outcome.problem
 
 
 @pytest.mark.parametrize("op", [Op.DIV, Op.HARD_SWISH])

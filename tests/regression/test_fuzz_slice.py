@@ -13,7 +13,8 @@ from typing import NoReturn
 import pytest
 from bench import fuzz, fuzz_bytes, fuzz_path, fuzz_tree
 from bench.fuzz import Tally, mutants
-from bench.fuzz_corpus import Pool, generated
+from bench.fuzz_corpus import Pool
+from bench.fuzz_seeds import generated
 
 from milliwatt.errors import ImportFailed
 from support.tflite_edit import small_model
@@ -41,6 +42,16 @@ def test_spoiled_files_are_read_or_refused_by_name(seed: str) -> None:
     assert tally.counts["compiled"] > FILES // 40
     assert tally.counts["UnsupportedOp"] > FILES // 40
     assert len(tally.ways) > FILES // 20
+
+
+def test_most_generated_files_are_read() -> None:
+    """All but some of uint8; a corpus of files that are refused at once would test little."""
+    kinds = Counter[str]()
+    for model in generated(1, 6):
+        outcome = fuzz_path.check(model)
+        assert outcome.kind != "failure", outcome.problem
+        kinds[outcome.kind] += 1
+    assert kinds["compiled"] > 0.8 * kinds.total()
 
 
 def test_equal_seeds_give_equal_files() -> None:

@@ -55,7 +55,9 @@ def fold_constants(graph: Graph) -> Graph:
         work += node.type.nbytes + OPS[node.op].macs(node.attrs, node.type, types)
         if work > _MOST_WORK:
             return None
-        value = OPS[node.op].reference(node.attrs, node.type, types, [s.value for s in node.src])
+        values = [s.value for s in node.src]
+        with np.errstate(all="ignore"):
+            value = OPS[node.op].reference(node.attrs, node.type, types, values)
         if not np.isfinite(value).all():
             return None  # no constant may say so
         return constant(value, node.name, node.type.quant, node.type.dtype)

@@ -88,11 +88,15 @@ def weights(site: Site, rank: int, option: int | None) -> tuple[Node, ...]:
         real = dequantize_array(weight.value, weight.type)
         weight = constant(real, f"{site.name}.weight")
     narrow = option is not None and site.option(option, "b") == _INT32
-    if bias is not None and bias.name == parameter_name(site.name, 0):
+    if bias is not None and bias.name == parameter_name(site.name, 0) and _is_zero(bias):
         bias = None  # the zeros that milliwatt's own files state for none
     if bias is None and x.dtype is DType.S16 and narrow:
         bias = _no_bias(site, weight.type)
     return (weight,) if bias is None else (weight, bias)
+
+
+def _is_zero(node: Node) -> bool:
+    return node.is_constant and not node.value.any()
 
 
 def _no_bias(site: Site, weight: Type) -> Node:

@@ -221,7 +221,8 @@ def finish(acc: np.ndarray, clamp: Clamp, out: Type, ins: Types, args: Arrays) -
     if out.dtype.is_float:
         if bias is not None:
             acc = acc + bias.astype(np.float64)
-        return clip(acc.astype(np.float32), clamp, out)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+            return clip(acc.astype(np.float32), clamp, out)
     return rescaled(acc, bias, clamp, out, ins)
 
 
