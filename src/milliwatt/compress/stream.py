@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from milliwatt.compress.stream_flow import Flow, Streamer
+from milliwatt.compress.stream_recurrent import carries_on
 from milliwatt.compress.stream_rules import advance
 from milliwatt.errors import InvalidGraph, UnsupportedOp
 from milliwatt.ir.attrs import Input
@@ -42,7 +43,8 @@ def stream(graph: Graph, *, frames: int = 1, axis: int = 1) -> Graph:
     window = _length(graph, axis, frames), frames
     refusal = None
     try:
-        done = _build(graph, axis, window, sliding=True)
+        # What carries on from window to window is no function of the last one.
+        done = None if carries_on(graph) else _build(graph, axis, window, sliding=True)
         if done is not None:
             return done
     except UnsupportedOp as error:

@@ -69,6 +69,10 @@ class Streamer:
         old = tuple((self.fresh(s), self.fresh(n)) for s, n in self._old.items())
         return (*old, *self._updates)
 
+    def next_value(self, node: Node) -> Node | None:
+        """What a state of the window graph holds after a run; None for other nodes."""
+        return self._old.get(node)
+
     def refuse(self, node: Node, flow: Flow, what: str) -> NoReturn:
         """UnsupportedOp: `node` does `what` with positions of `flow` that padding decides."""
         layers = ", ".join(dict.fromkeys(flow.blame)) or node.name

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from milliwatt.compress import stream_recurrent
 from milliwatt.compress.stream_flow import Flow, Streamer
 from milliwatt.errors import InvalidGraph, UnsupportedOp
 from milliwatt.ir.attrs import Concat, Conv2d, Mean, Pad, Pool2d, Reshape, Transpose
@@ -29,7 +30,7 @@ def advance(streamer: Streamer, node: Node) -> Flow | Node:
         src = tuple(streamer.fresh(s) for s in node.src)
         return node if src == node.src else Node(node.op, src, node.attrs, node.name)
     for operand in node.src:
-        if operand.op is Op.STATE and node.op not in _KEEPS_STATE:
+        if operand.op is Op.STATE and node.op not in stream_recurrent.LAYERS:
             raise UnsupportedOp(
                 f"{node.name} ({node.op}): reads {operand.name}, a state that changes once a "
                 "window; only recurrent layers carry states from frame to frame"
@@ -259,6 +260,5 @@ _RULES: dict[Op, Rule] = {
     Op.TRANSPOSE: _transpose,
     Op.CONCAT: _concat,
     Op.MEAN: _reduce,
+    **stream_recurrent.RULES,
 }
-# Layers that carry a state from frame to frame by themselves.
-_KEEPS_STATE: tuple[Op, ...] = ()
