@@ -117,3 +117,22 @@ def test_a_page_has_all_its_parts(page: Path) -> None:
     assert threads is not None
     for thread in re.split(r",\s", threads[1]):
         assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", thread), thread
+
+
+def anchors(page: Path) -> set[str]:
+    """The names by which other pages link to its headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_lead_to_headings() -> None:
+    """The part of a link behind # is a heading of the document it names."""
+    broken = []
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        links = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
+        broken += [
+            f"{page.relative_to(ROOT)} -> {target}#{name}"
+            for target, name in links
+            if "://" not in target and name not in anchors(page.parent / target if target else page)
+        ]
+    assert broken == []
