@@ -44,38 +44,52 @@ def levels(
     An operator without a form in its type is f32. What only moves values, and a state, takes the
     widest type among what it is made from, but none wider than the widest that reads it.
     """
-    nodes = [node for node in graph.nodes() if not node.is_constant]
     users = graph.users()
     next_values = dict(graph.updates)
     level: dict[Node, DType] = {}
-    moves: list[Node] = []
-    for node in nodes:
+    made_of: dict[Node, list[Node]] = {}
+    read_by: dict[Node, list[Node]] = {}
+    for node in graph.nodes():
         rule = RULES.get(node.op)
-        if node.op is Op.INPUT:
+        if node.op is Op.STATE or (rule is not None and rule.moves):
+            made_of[node] = [next_values[node]] if node.op is Op.STATE else list(node.src)
+            read_by[node] = list(users[node])
+        elif node.op is Op.INPUT:
             level[node] = edges
-        elif node.op is Op.STATE or (rule is not None and rule.moves):
-            moves.append(node)
-            level[node] = F32
-        else:
+        elif not node.is_constant:
             wanted = chosen.get(node.name, base)
             level[node] = wanted if has_form(node, wanted) else F32
-    read_by = {node: list(users[node]) for node in moves}
     for held, new in graph.updates:
         if new in read_by:
             read_by[new].append(held)
-    ends = set(graph.outputs)
+    ends = {node: edges for node in graph.outputs if node in made_of}
+    before, after = _widest(made_of, level, {}), _widest(read_by, level, ends)
+    for node in made_of:
+        pair = (before.get(node, base), after.get(node, base))
+        level[node] = min(pair, key=_RANK.__getitem__)
+    return level
+
+
+def _widest(
+    beside: Mapping[Node, list[Node]], level: Mapping[Node, DType], first: Mapping[Node, DType]
+) -> dict[Node, DType]:
+    """The widest type among the nodes with a level that each of `beside` leads to.
+
+    `beside` gives every node's neighbours on one side, others of its nodes among them, in circles
+    where there are states. `first` are types to begin with.
+    """
+    widest = dict(first)
     changed = True
     while changed:
         changed = False
-        for node in moves:
-            made = [next_values[node]] if node.op is Op.STATE else node.src
-            before = [level[s] for s in made if s in level and not is_plain(s)]
-            after = [level[user] for user in read_by[node]] + [edges] * (node in ends)
-            widest = (max(types or [base], key=_RANK.__getitem__) for types in (before, after))
-            fitting = min(widest, key=_RANK.__getitem__)
-            if fitting is not level[node]:
-                level[node], changed = fitting, True
-    return level
+        for node, neighbours in beside.items():
+            found = [widest.get(n) or level.get(n) for n in neighbours if not is_plain(n)]
+            kinds = [kind for kind in (*found, widest.get(node)) if kind is not None]
+            most = max(kinds, key=_RANK.__getitem__, default=None)
+            if most is not widest.get(node):
+                assert most is not None
+                widest[node], changed = most, True
+    return widest
 
 
 class Rebuild:
