@@ -138,6 +138,7 @@ def detections(op: Op, dtype: DType) -> Iterator[Node]:
         boxes[0, 3:6, 2:] = -np.inf
         scores = np.full((1, count, 3), 0.5, np.float32)
         scores[0, 2, 1], scores[0, 8, 2], scores[0, 9] = 0.9, 0.8, np.nan
+        scores[0, 10, 1], scores[0, 11, 2] = np.nan, np.nan
         anchors = np.tile(np.array([[0, 0, 1, 1]], np.float32), (count, 1))
         anchors[::2, 0] = 3
         src = tuple(

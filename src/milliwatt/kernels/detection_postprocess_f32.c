@@ -12,11 +12,11 @@
 #include "mw.h"
 #include "mw_math.h"
 
-typedef const mw_detection_postprocess_f32_params detection_params;
+typedef const mw_detection_postprocess_f32_params mw_detection;
 
 /* corners = (ymin, xmin, ymax, xmax) of every box. */
 static void mw_corners(float *corners, const float *boxes, const float *anchors,
-                       detection_params *p) {
+                       mw_detection *p) {
   for (int32_t n = 0; n < p->count; n++, boxes += p->stride, anchors += 4, corners += 4) {
     float y = boxes[0] / p->y_scale * anchors[2] + anchors[0];
     float x = boxes[1] / p->x_scale * anchors[3] + anchors[1];
@@ -37,9 +37,12 @@ static float mw_overlap(const float *a, const float *b) {
   return both / (a_area + b_area - both);
 }
 
+/* The class with the highest score, the first of equal ones; NaN is passed over. */
 static int32_t mw_best_class(const float *scores, int32_t classes) {
   int32_t best = 0;
-  for (int32_t c = 1; c < classes; c++) best = scores[c] > scores[best] ? c : best;
+  for (int32_t c = 1; c < classes; c++) {
+    if (scores[c] > scores[best] || scores[best] != scores[best]) best = c;
+  }
   return best;
 }
 
@@ -54,7 +57,7 @@ static int32_t mw_highest(const float *scores, const uint8_t *alive, int32_t cou
 
 /* Put a detection behind those whose score is as high; the last goes where there is no room. */
 static void mw_insert(float *out, int32_t *found, const float *box, int32_t class, float score,
-                      detection_params *p) {
+                      mw_detection *p) {
   float *classes = out + p->classes_at, *scores = out + p->scores_at;
   int32_t at = *found;
   if (at < p->most) ++*found;

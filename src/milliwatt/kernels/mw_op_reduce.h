@@ -62,7 +62,7 @@ typedef struct {
 } mw_log_softmax_s8_params;
 
 typedef struct {
-  int32_t count, stride; /* boxes, and values of each */
+  int32_t count, stride;    /* boxes, and values of each */
   int32_t classes, columns; /* scores of each box: of classes, and all with the background */
   int32_t regular, per_class, most;
   float score_threshold, iou_threshold;

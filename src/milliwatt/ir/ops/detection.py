@@ -100,7 +100,7 @@ def run_detection(attrs: Detection, out: Type, ins: Types, args: Arrays) -> np.n
                 found += [(scores[box, at], box, at) for box in kept]
                 found = sorted(found, key=lambda item: -item[0])[: attrs.max_detections]
         else:
-            best = np.argmax(scores, axis=1)
+            best = np.argmax(np.where(np.isnan(scores), -np.inf, scores), axis=1)
             highest = scores[np.arange(len(best)), best]
             kept = _suppress(attrs, corners, highest, attrs.max_detections)
             found = [(highest[box], box, int(best[box])) for box in kept]
