@@ -155,9 +155,9 @@ def test_calibrate_streams_a_generator() -> None:
 
 
 def test_overflow_names_node_and_sample() -> None:
-    """Activations that leave float32 on a sample: which value and which sample."""
+    """Activations next to the end of float32 on a sample: which value and which sample."""
     x = graph_input((1, 2), DType.F32, "x")
-    huge = constant(np.float32(3e38), "huge")
+    huge = constant(np.float32(1e30), "huge")
     graph = Graph((x,), (Node(Op.MUL, (x, huge), Elementwise(), "y"),))
     data = np.array([[0, 1], [1, 0], [0, 5]], np.float32)
     with pytest.raises(BadData, match="y: .* on sample 2"):
