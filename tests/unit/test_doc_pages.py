@@ -21,6 +21,11 @@ FOLDER = ROOT / "docs" / "if-you-see-this"
 PAGES = [p for p in sorted(FOLDER.glob("*.md")) if p.name != "README.md"]
 INDEX = (FOLDER / "README.md").read_text(encoding="utf-8")
 PAINS = 15
+SLOW = ("accuracy-lost", "recurrent-and-conv1d", "streaming")
+RUN = [
+    pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in SLOW else [])
+    for page in (*PAGES, ROOT / "docs" / "streaming.md")
+]
 
 
 def pow_model() -> bytes:
@@ -79,7 +84,7 @@ def run_console(block: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("models")
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "streaming.md"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", RUN)
 def test_what_a_page_shows_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Python and commands in the page's order; what was printed is what the page says."""
     for module in ("torch", "tflite_micro", "pymicro_wakeword"):
