@@ -181,7 +181,7 @@ RESULTS = (((1, 4, 4), "float32"), ((1, 4), "float32"), ((1, 4), "float32"), ((1
 def detection(options: dict[str, int | float | bool], classes: int = 3) -> bytes:
     """A file of one detection step of 6 boxes."""
     inputs = [((1, 6, 4), "float32"), ((1, 6, classes), "float32"), ((6, 4), "float32")]
-    return custom_model("TFLite_Detection_PostProcess", inputs, RESULTS, options)  # type: ignore[arg-type]
+    return custom_model("TFLite_Detection_PostProcess", inputs, RESULTS, options)
 
 
 def test_detection_without_the_optional_options() -> None:
@@ -209,7 +209,7 @@ WRONG: dict[str, tuple[dict[str, int | float | bool | str], str]] = {
 def test_detection_refused(name: str) -> None:
     change, message = WRONG[name]
     with pytest.raises((ImportFailed, UnsupportedOp), match=message):
-        read_tflite(detection({**OPTIONS, **change}))  # type: ignore[dict-item]
+        read_tflite(detection({**OPTIONS, **change}))
 
 
 def test_detection_lacks_an_option() -> None:
