@@ -210,6 +210,8 @@ def _least(node: Node, dtype: DType, scales: list[float]) -> float:
     if node.op is Op.SQUARED_DIFFERENCE:
         left = DIFFERENCE_LEFT_SHIFT if dtype is S8 else 0
         return ABOVE * (2 * max(scales)) ** 2 / (1 << 2 * left)
+    if node.op in (Op.SUM, Op.CUMSUM):
+        return ABOVE * scales[0]
     if node.op is Op.MEAN:
         return scales[0] * node.type.size / node.src[0].type.size
     if node.op is Op.PRELU:

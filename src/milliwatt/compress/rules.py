@@ -15,6 +15,7 @@ from milliwatt.ir.fold import WEIGHT_AXIS
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.activation import PROBABILITY, SIGNED_UNIT, SIGNED_UNIT_S16
+from milliwatt.ir.ops.reduce import LOGARITHM, UNIT
 from milliwatt.ir.types import DType, Quant
 
 S8, S16, F32 = DType.S8, DType.S16, DType.F32
@@ -65,17 +66,17 @@ def _fixed(s8: Quant, s16: Quant | None = None) -> Rule:
 
 _OWN_BOTH = (
     *WEIGHTED,
-    *(Op.BATCH_MATMUL, Op.MEAN, Op.ADD, Op.SUB, Op.MUL, Op.SQUARED_DIFFERENCE),
+    *(Op.BATCH_MATMUL, Op.MEAN, Op.SUM, Op.ADD, Op.SUB, Op.MUL, Op.SQUARED_DIFFERENCE),
     *(Op.ABS, Op.LEAKY_RELU),
 )
 _OWN_S8 = (
     *(Op.NEG, Op.EXP, Op.LOG, Op.SIN, Op.COS, Op.SQRT, Op.RSQRT, Op.SQUARE, Op.SIGN, Op.FLOOR),
-    *(Op.CEIL, Op.ROUND, Op.ELU, Op.GELU, Op.HARD_SWISH, Op.DIV),
+    *(Op.CEIL, Op.ROUND, Op.ELU, Op.GELU, Op.HARD_SWISH, Op.DIV, Op.CUMSUM),
 )
 _COMPARISONS = (Op.EQUAL, Op.NOT_EQUAL, Op.LESS, Op.LESS_EQUAL, Op.GREATER, Op.GREATER_EQUAL)
 _MOVES = (
     *(Op.MAX_POOL2D, Op.RESHAPE, Op.TRANSPOSE, Op.PAD, Op.STRIDED_SLICE, Op.BROADCAST_TO),
-    *(Op.MIRROR_PAD, Op.GATHER, Op.GATHER_ND, Op.RESIZE_NEAREST),
+    *(Op.MIRROR_PAD, Op.GATHER, Op.GATHER_ND, Op.RESIZE_NEAREST, Op.REDUCE_MAX, Op.REDUCE_MIN),
 )
 
 RULES: dict[Op, Rule] = {
@@ -88,6 +89,8 @@ RULES: dict[Op, Rule] = {
     Op.LOGISTIC: _fixed(PROBABILITY, SIGNED_UNIT_S16),
     Op.TANH: _fixed(SIGNED_UNIT, SIGNED_UNIT_S16),
     Op.SOFTMAX: _fixed(PROBABILITY, SIGNED_UNIT_S16),
+    Op.LOG_SOFTMAX: _fixed(LOGARITHM),
+    Op.L2_NORMALIZATION: _fixed(UNIT),
     **dict.fromkeys((Op.AVERAGE_POOL2D, Op.RESIZE_BILINEAR), Rule(Follows.FIRST)),
     **dict.fromkeys(_MOVES, Rule(Follows.FIRST, moves=True)),
     Op.CONCAT: _joined(),
@@ -96,6 +99,7 @@ RULES: dict[Op, Rule] = {
     Op.SHIFT_IN: _joined((0, 1)),
     **dict.fromkeys((Op.MAXIMUM, Op.MINIMUM), _joined((0, 1), moves=False)),
     # In s8 the kernels compare reals, in s16 the stored numbers.
+    **dict.fromkeys((Op.ARG_MAX, Op.ARG_MIN), Rule(Follows.NONE, BYTES)),
     **dict.fromkeys(_COMPARISONS, Rule(Follows.NONE, shared={S16: (0, 1)})),
 }
 

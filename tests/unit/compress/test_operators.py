@@ -16,6 +16,7 @@ from milliwatt.ir.attrs import RELU6, Attrs, ClampAttrs, Concat, Elementwise, Me
 from milliwatt.ir.attrs.matrix import BatchMatmul, TransposeConv2d
 from milliwatt.ir.attrs.move import BroadcastTo, Gather, MirrorPad, Resize, StridedSlice
 from milliwatt.ir.attrs.pointwise import Cast, Gelu, LeakyRelu, Pointwise
+from milliwatt.ir.attrs.reduce import Arg, CumSum, Reduce, Sum
 from milliwatt.ir.fold import unique_names
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
@@ -123,6 +124,12 @@ OPERATORS: dict[str, Make] = {
     "gather_nd": picked(Op.GATHER_ND, Attrs(), [[[0, 3, 1], [0, 0, 0]]]),
     "dynamic_update_slice": patched,
     "concat": own(Op.CONCAT, Concat(3)),
+    "sum": unary(Op.SUM, Sum((1, 2))),
+    "cumsum": unary(Op.CUMSUM, CumSum(2)),
+    "reduce_max": unary(Op.REDUCE_MAX, Reduce((1, 2), True)),
+    "reduce_min": unary(Op.REDUCE_MIN, Reduce((3,))),
+    "l2_normalization": unary(Op.L2_NORMALIZATION, Attrs()),
+    "log_softmax": unary(Op.LOG_SOFTMAX, Attrs()),
     "transpose_conv2d": upsampled,
     "batch_matmul": attended,
 }
@@ -130,7 +137,7 @@ BYTES_ONLY = {str(op) for op, rule in RULES.items() if DType.S16 not in rule.dty
 # Least ratio of signal to noise in dB, of s8 and s16: less where values are divided, where a choice
 # hangs on them, and where weights have 8 bits.
 LEAST_DB = {"rsqrt": (25, 60), "div": (25, 60), "select": (10, 20)}
-LEAST_DB |= dict.fromkeys(("transpose_conv2d", "prelu"), (30, 35))
+LEAST_DB |= dict.fromkeys(("transpose_conv2d", "prelu"), (30, 35)) | {"cumsum": (20, 60)}
 
 
 def one(make: Make) -> Graph:
@@ -207,6 +214,19 @@ def test_comparisons_in_both_types() -> None:
         np.testing.assert_array_equal(np.concatenate([run[0] for run in same]), wanted)
     kinds = [s.type.quant for s in quantized.outputs[0].src]
     assert kinds[0] == kinds[1]
+
+
+def test_index_of_the_largest() -> None:
+    """arg_max reads s8 as it is; of s16 it has no kernel."""
+    x = graph_input((1, 9), DType.F32, "x")
+    graph = Graph((x,), (Node(Op.ARG_MAX, (x,), Arg(1), "class"),), name="arg")
+    data = np.random.default_rng(3).permuted(np.tile(np.arange(9.0), (20, 1)), axis=1)
+    quantized = quantize(graph, data.astype(np.float32))
+    assert quantized.outputs[0].src[0].op is Op.INPUT
+    found = assert_same_everywhere(quantized, [data.astype(np.float32)], boards=("host",))
+    np.testing.assert_array_equal(np.concatenate([run[0] for run in found]), data.argmax(axis=1))
+    with pytest.warns(MilliwattWarning, match=r"no s16 form, left in f32: class \(arg_max\)"):
+        quantize(graph, data.astype(np.float32), activations="int16")
 
 
 def test_what_has_no_integer_form_stays_float() -> None:
