@@ -12,7 +12,10 @@ from bench.fuzz_seeds import generated
 
 # Larger files are left out: they would spend the time on their weights.
 MAX_BYTES = 400_000
+MIN_BYTES = 32
 MAX_KEPT = 20_000
+# They take ten times as long as changes of bytes, and go deeper.
+TREE_SHARE = 0.2
 
 
 def fill(folder: Path, more: Iterable[Path]) -> None:
@@ -47,8 +50,8 @@ class Pool:
             self.add(model)
 
     def add(self, model: bytes) -> None:
-        """Take a file in; where the pool is full it is left out."""
-        if len(self.models) >= MAX_KEPT or len(model) > MAX_BYTES:
+        """Take a file in; one that is nearly empty or too large is left out, or if all is full."""
+        if len(self.models) >= MAX_KEPT or not MIN_BYTES <= len(model) <= MAX_BYTES:
             return
         before = self._weights[-1] if self._weights else 0.0
         self._weights.append(before + 1 / (1 + len(model) / 2048) ** 1.5)
@@ -62,10 +65,13 @@ class Pool:
         """A spoiled copy of one of the files, sometimes joined with another."""
         number = self.pick(chance)
         model = self.models[number]
-        if chance.random() < 0.45 and len(model) < MAX_BYTES // 10:
+        if chance.random() < TREE_SHARE and len(model) < MAX_BYTES // 10:
             changed = fuzz_tree.spoil(model, self.models[self.pick(chance)], chance)
             if changed is not None:
                 return changed
         if number not in self._places:
             self._places[number] = fuzz_bytes.places(model)
-        return fuzz_bytes.spoil(model, self._places[number], chance)
+        spoiled = model
+        while spoiled == model:
+            spoiled = fuzz_bytes.spoil(model, self._places[number], chance)
+        return spoiled

@@ -154,7 +154,7 @@ def _signature(error: BaseException) -> str:
     place = f"{ours[-1].filename.rsplit('/', 1)[-1]}:{ours[-1].lineno}" if ours else "?"
     if isinstance(error, TooSlow):  # the timer strikes anywhere
         place = " ".join(f.name for f in ours[2:5])
-    return f"failure {type(error).__name__} {place} {_bare(str(error))[:80]}"
+    return f"failure {type(error).__name__} {place} {_bare(str(error).partition(chr(10))[0])[:80]}"
 
 
 def _described(error: BaseException) -> str:

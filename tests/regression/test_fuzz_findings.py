@@ -14,7 +14,7 @@ from milliwatt.compiler.program import compile_graph
 from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.attrs import Conv2d, Elementwise, Pad
+from milliwatt.ir.attrs import Conv2d, Elementwise, Pad, Unary
 from milliwatt.ir.attrs.pointwise import Pointwise
 from milliwatt.ir.fold import fold_constants
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
@@ -30,6 +30,21 @@ def refusal(model: bytes) -> str:
         read_tflite(model)
     assert check(model).kind == type(caught.value).__name__, check(model).problem
     return str(caught.value)
+
+
+@pytest.mark.parametrize("op", [Op.LOGISTIC, Op.TANH])
+def test_uint8_values_beyond_float32(op: Op) -> None:
+    """What float32 cannot hold is infinite, and its logistic or tanh a number."""
+    x = graph_input((3,), DType.S8, "x", Quant.per_tensor(3e38))
+    model = write_tflite(Graph((x,), (Node(op, (x,), Unary(), "y"),)))
+
+    def edit(tree: Any) -> None:
+        for name in ("x", "y"):
+            held = tensor(tree, name)
+            held.type, held.quantization.zeroPoint = tflite.TensorType.UINT8, [0]
+
+    outcome = check(edited(model, edit))
+    assert outcome.kind != "failure", outcome.problem
 
 
 def test_messages_are_short_however_long_the_list_they_tell_of() -> None:
