@@ -10,17 +10,17 @@
 #include "mw.h"
 #include "mw_math.h"
 
-static float mw_lstm_dot(float sum, const float *a, const float *w, int32_t n) {
+static float mw_lstm_dot_f32(float sum, const float *a, const float *w, int32_t n) {
   for (; n > 0; n--) sum += *a++ * *w++;
   return sum;
 }
 
 /* The sum of unit u of gate k before its activation. */
-static float mw_lstm_gate(const void *const in[], int32_t k, int32_t u, const float *x,
-                          const float *h, const mw_lstm_f32_params *p) {
+static float mw_lstm_gate_f32(const void *const in[], int32_t k, int32_t u, const float *x,
+                              const float *h, const mw_lstm_f32_params *p) {
   const float *weights = in[1 + k], *recurrent = in[5 + k], *bias = in[9 + k];
-  float sum = mw_lstm_dot(bias[u], x, weights + u * p->inputs, p->inputs);
-  return mw_lstm_dot(sum, h, recurrent + u * p->units, p->units);
+  float sum = mw_lstm_dot_f32(bias[u], x, weights + u * p->inputs, p->inputs);
+  return mw_lstm_dot_f32(sum, h, recurrent + u * p->units, p->units);
 }
 
 void mw_lstm_f32(uint8_t *out, const void *const in[], const mw_lstm_f32_params *params,
@@ -38,10 +38,10 @@ void mw_lstm_f32(uint8_t *out, const void *const in[], const mw_lstm_f32_params 
       const float *now = x + t * params->in_step + b * params->in_batch;
       float *made = y + t * params->out_step + b * params->out_batch;
       for (int32_t u = 0; u < units; u++) {
-        float forget = mw_logistic_one_f32(mw_lstm_gate(in, 1, u, now, h, params));
-        float input = mw_logistic_one_f32(mw_lstm_gate(in, 0, u, now, h, params));
-        float fresh = mw_tanh_one_f32(mw_lstm_gate(in, 2, u, now, h, params));
-        float output = mw_logistic_one_f32(mw_lstm_gate(in, 3, u, now, h, params));
+        float forget = mw_logistic_one_f32(mw_lstm_gate_f32(in, 1, u, now, h, params));
+        float input = mw_logistic_one_f32(mw_lstm_gate_f32(in, 0, u, now, h, params));
+        float fresh = mw_tanh_one_f32(mw_lstm_gate_f32(in, 2, u, now, h, params));
+        float output = mw_logistic_one_f32(mw_lstm_gate_f32(in, 3, u, now, h, params));
         float value = forget * cell[u] + input * fresh;
         cell[u] = clip > 0 ? mw_bound_f32(value, -clip, clip) : value;
         made[u] = output * mw_tanh_one_f32(cell[u]);

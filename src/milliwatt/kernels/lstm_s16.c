@@ -11,25 +11,25 @@
  */
 #include "mw_lstm.h"
 
-static int32_t mw_lstm_sum(int64_t sum, const int16_t *a, const int8_t *w, int32_t n,
-                           const int32_t *scale) {
+static int32_t mw_lstm_sum_s16(int64_t sum, const int16_t *a, const int8_t *w, int32_t n,
+                               const int32_t *scale) {
   for (; n > 0; n--) sum += (int32_t)*a++ * *w++;
   return mw_lstm_bound(mw_scale_wide(sum, scale[0], scale[1]));
 }
 
 /* The sum of unit u of gate k. */
-static int32_t mw_lstm_gate(const void *const in[], int32_t k, int32_t u, const int16_t *x,
-                            const int16_t *h, const mw_lstm_params *p) {
+static int32_t mw_lstm_gate_s16(const void *const in[], int32_t k, int32_t u, const int16_t *x,
+                                const int16_t *h, const mw_lstm_params *p) {
   const int8_t *weights = in[1 + k], *recurrent = in[5 + k];
   const int64_t *bias = in[9 + k];
   const int32_t *scale = p->gates + 2 * k;
-  int32_t given = mw_lstm_sum(bias[u], x, weights + u * p->inputs, p->inputs, scale);
-  int32_t held = mw_lstm_sum(0, h, recurrent + u * p->units, p->units, scale + 8);
+  int32_t given = mw_lstm_sum_s16(bias[u], x, weights + u * p->inputs, p->inputs, scale);
+  int32_t held = mw_lstm_sum_s16(0, h, recurrent + u * p->units, p->units, scale + 8);
   return mw_lstm_bound(given + held);
 }
 
 void mw_lstm_s16(uint8_t *out, const void *const in[], const mw_lstm_params *params,
-                void *workspace) {
+                 void *workspace) {
   const int16_t *x = in[0], *first = in[13];
   int16_t *y = (int16_t *)(void *)out, *last = (int16_t *)(void *)(out + params->hidden_bytes);
   int16_t *cell = (int16_t *)(void *)(out + params->cell_bytes);
@@ -44,7 +44,7 @@ void mw_lstm_s16(uint8_t *out, const void *const in[], const mw_lstm_params *par
       int16_t *made = y + t * params->out_step + b * params->out_batch;
       for (int32_t u = 0; u < units; u++) {
         int32_t sums[4];
-        for (int32_t k = 0; k < 4; k++) sums[k] = mw_lstm_gate(in, k, u, now, h, params);
+        for (int32_t k = 0; k < 4; k++) sums[k] = mw_lstm_gate_s16(in, k, u, now, h, params);
         int32_t value = mw_lstm_unit(sums, cell + u, params);
         made[u] = (int16_t)mw_lstm_bound(value);
       }

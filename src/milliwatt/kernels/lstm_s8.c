@@ -11,21 +11,21 @@
  */
 #include "mw_lstm.h"
 
-static int32_t mw_lstm_sum(uint32_t sum, const int8_t *a, int32_t zero, const int8_t *w, int32_t n,
-                           const int32_t *scale) {
+static int32_t mw_lstm_sum_s8(uint32_t sum, const int8_t *a, int32_t zero, const int8_t *w,
+                              int32_t n, const int32_t *scale) {
   for (; n > 0; n--) sum += (uint32_t)((*a++ - zero) * *w++);
   return mw_lstm_bound(mw_rescale((int32_t)sum, scale[0], scale[1]));
 }
 
 /* The sum of unit u of gate k. */
-static int32_t mw_lstm_gate(const void *const in[], int32_t k, int32_t u, const int8_t *x,
-                            const int8_t *h, const mw_lstm_params *p) {
+static int32_t mw_lstm_gate_s8(const void *const in[], int32_t k, int32_t u, const int8_t *x,
+                               const int8_t *h, const mw_lstm_params *p) {
   const int8_t *weights = in[1 + k], *recurrent = in[5 + k];
   const int32_t *bias = in[9 + k], *scale = p->gates + 2 * k;
-  int32_t given = mw_lstm_sum((uint32_t)bias[u], x, p->in_zero_point, weights + u * p->inputs,
-                              p->inputs, scale);
-  int32_t held = mw_lstm_sum(0, h, p->hidden_zero_point, recurrent + u * p->units, p->units,
-                             scale + 8);
+  int32_t given = mw_lstm_sum_s8((uint32_t)bias[u], x, p->in_zero_point, weights + u * p->inputs,
+                                 p->inputs, scale);
+  int32_t held = mw_lstm_sum_s8(0, h, p->hidden_zero_point, recurrent + u * p->units, p->units,
+                                scale + 8);
   return mw_lstm_bound(given + held);
 }
 
@@ -45,7 +45,7 @@ void mw_lstm_s8(uint8_t *out, const void *const in[], const mw_lstm_params *para
       int8_t *made = y + t * params->out_step + b * params->out_batch;
       for (int32_t u = 0; u < units; u++) {
         int32_t sums[4];
-        for (int32_t k = 0; k < 4; k++) sums[k] = mw_lstm_gate(in, k, u, now, h, params);
+        for (int32_t k = 0; k < 4; k++) sums[k] = mw_lstm_gate_s8(in, k, u, now, h, params);
         int32_t value = mw_lstm_unit(sums, cell + u, params);
         made[u] = (int8_t)(mw_bound_s32(value, -128 - zero, 127 - zero) + zero);
       }
