@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from milliwatt.compress.choose import LEAST_SCALE, Range
+from milliwatt.compress.choose import LEAST_SCALE, Range, nodes_inside, split_outputs
 from milliwatt.compress.progress import track
 from milliwatt.compress.rules import RULES, S8, S16, Follows, is_plain
 from milliwatt.compress.samples import Data, batches, runs
 from milliwatt.errors import BadData, MilliwattWarning
+from milliwatt.ir.attrs.recurrent import Scan
 from milliwatt.ir.batch import batch_size
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
+from milliwatt.ir.reference import run_all
 from milliwatt.ir.types import DType
 
 BINS = 8192
@@ -219,6 +221,8 @@ def calibrate(graph: Graph, data: Data, method: Method) -> dict[DType, dict[str,
     """
     count = 0
     observers = {node.name: method.observer() for node in observed(graph)}
+    bodies = [n.attrs.body for n in nodes_inside(graph) if isinstance(n.attrs, Scan)]
+    inner_observers = {n.name: method.observer() for body in bodies for n in observed(body)}
     total = -(-len(data) // batch_size(graph)) if isinstance(data, np.ndarray) else None
     for first, values in track(_runs(graph, data), "calibrating", total):
         for name, observer in observers.items():
@@ -232,12 +236,40 @@ def calibrate(graph: Graph, data: Data, method: Method) -> dict[DType, dict[str,
                     "overflows; check the weights and the scale of the input"
                 )
             observer.observe(value)
+        for inner in _inside(graph, values):
+            for name, value in inner.items():
+                if name in inner_observers:
+                    inner_observers[name].observe(value)
         count += len(values[graph.inputs[0].name])
     _warn(graph, {node.name: observers[node.name] for node in graph.inputs}, count)
     return {
-        dtype: {name: observer.range(dtype) for name, observer in observers.items()}
+        dtype: {
+            name: observer.range(dtype) for name, observer in (observers | inner_observers).items()
+        }
         for dtype in STEPS
     }
+
+
+def _inside(graph: Graph, values: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Values by name inside the scans of a graph, position by position, run once more for them.
+
+    A graph with a scan runs sample by sample, so that values are those of one.
+    """
+    for node in graph.nodes():
+        if not isinstance(node.attrs, Scan):
+            continue
+        attrs, end = node.attrs, node.attrs.sequences + node.attrs.states
+        args = [
+            s.value if s.is_constant else values[s.name].reshape(s.type.shape) for s in node.src
+        ]
+        carried = args[attrs.sequences : end]
+        for step in range(attrs.steps):
+            now = [whole[:, step : step + 1] for whole in args[: attrs.sequences]]
+            found = run_all(attrs.body, [*now, *carried, *args[end:]])
+            by_name = {inner.name: value for inner, value in found.items()}
+            yield by_name
+            yield from _inside(attrs.body, by_name)
+            carried = [found[new] for new in split_outputs(attrs)[1]]
 
 
 def _warn(graph: Graph, inputs: dict[str, MinMax], count: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from milliwatt.compress.rules import (
     shares,
 )
 from milliwatt.ir.attrs import Pad
-from milliwatt.ir.attrs.control import State
+from milliwatt.ir.attrs.control import Part, State, bundle_type
+from milliwatt.ir.attrs.recurrent import Scan
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.elementwise import ADD_LEFT_SHIFT
@@ -76,10 +77,13 @@ class Choice:
         self._range: dict[Node, Range] = {}
         self._least: dict[Node, float] = {}
         self._shared: dict[Node, Node] = {}
-        nodes = list(graph.nodes())
+        self._results: dict[Node, tuple[Node, ...]] = {}
+        nodes = list(nodes_inside(graph))
         for held, new in graph.updates:
-            self._begin_state(held, new)
-        for node in nodes:
+            if isinstance(held.attrs, State) and not is_plain(held):
+                first = held.attrs.value
+                self._begin_state(held, new, (float(first.min()), float(first.max())))
+        for node in graph.nodes():
             self._place(node, ranges)
         for held, new in graph.updates:
             self._end_state(held, new)
@@ -110,7 +114,13 @@ class Choice:
         source = follows(node, self.dtype)
         if source is not Follows.JOINED and shares(node, self.dtype):
             self._share(node)
+        if isinstance(node.attrs, Scan):
+            self._place_scan(node, node.attrs, ranges)
         if source is Follows.NONE or node in self.root:
+            return
+        result = scan_result(node)
+        if result is not None:
+            self.root[node] = self.find(self._results[node.src[0]][result])
             return
         self.root[node] = node
         if node.is_constant:
@@ -161,14 +171,30 @@ class Choice:
                 self._widen(self.find(free[0]), self._range[root])
         self._shared[node] = free[0]
 
-    def _begin_state(self, held: Node, new: Node) -> None:
+    def _place_scan(self, node: Node, attrs: Scan, ranges: Mapping[str, Range]) -> None:
+        """The body's inputs follow the operands; a carried value and its next one are a state."""
+        body, end = attrs.body, attrs.sequences + attrs.states
+        carried = body.inputs[attrs.sequences : end]
+        positions, news = split_outputs(attrs)
+        pairs = dict(zip(carried, news, strict=True))
+        for inner, operand in zip(body.inputs, node.src, strict=True):
+            if is_plain(inner):
+                continue
+            root = self.find(operand)
+            if inner in pairs:
+                self._begin_state(inner, pairs[inner], self._range[root])
+            else:
+                self.root[inner] = root
+        for inner in body.nodes():
+            self._place(inner, ranges)
+        for held, new in pairs.items():
+            self._end_state(held, new)
+        self._results[node] = (*positions, *carried)
+
+    def _begin_state(self, held: Node, new: Node, first: Range) -> None:
         """A state is in a group from the start; a fixed one if its next value always is."""
-        if is_plain(held):
-            return
-        assert isinstance(held.attrs, State)
         self.root[held] = held
-        low, high = float(held.attrs.value.min()), float(held.attrs.value.max())
-        self._range[held] = (low, high)
+        self._range[held] = low, high = first
         quant = _fixed_of(new, held, self.dtype)
         if quant is not None:
             least, most = self.dtype.limits
@@ -181,7 +207,11 @@ class Choice:
         if is_plain(held):
             return
         roots = self.find(held), self.find(new)
-        if roots[0] is not roots[1] and not any(root in self._fixed for root in roots):
+        if roots[0] is roots[1] or roots[0] in self._fixed:
+            return
+        if roots[1] in self._fixed:
+            self._widen(roots[0], self._range[roots[1]])
+        else:
             self._merge(*roots)
 
     def _least_scale(self, node: Node) -> float:
@@ -221,6 +251,29 @@ def _least(node: Node, dtype: DType, scales: list[float]) -> float:
     if node.op is Op.HARD_SWISH:
         return ABOVE * scales[0] / 128
     return scales[0] * FINEST[dtype]
+
+
+def nodes_inside(graph: Graph) -> Iterator[Node]:
+    """Every node of a graph, those of the bodies of scans before the scan."""
+    for node in graph.nodes():
+        if isinstance(node.attrs, Scan):
+            yield from nodes_inside(node.attrs.body)
+        yield node
+
+
+def split_outputs(attrs: Scan) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    """Outputs of a scan's body: the results of a position, the next values of what is carried."""
+    outputs = attrs.body.outputs
+    count = len(outputs) - attrs.states
+    return outputs[:count], outputs[count:]
+
+
+def scan_result(node: Node) -> int | None:
+    """Which result of a scan `node` is; None where it is none."""
+    if not isinstance(node.attrs, Part) or not isinstance(node.src[0].attrs, Scan):
+        return None
+    _, offsets = bundle_type(node.src[0].attrs.results)
+    return offsets.index(node.attrs.offset)
 
 
 def _fixed_of(node: Node, held: Node, dtype: DType) -> Quant | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -19,6 +20,7 @@ from milliwatt.compress.report import QuantizeReport, prepare
 from milliwatt.compress.rules import F32, S8, S16, is_computed, is_plain
 from milliwatt.compress.samples import Data, collect
 from milliwatt.errors import BadData, InvalidGraph, MilliwattWarning
+from milliwatt.ir.attrs.recurrent import Scan
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType
@@ -209,15 +211,20 @@ def _scored(
 
 
 def _left_in_f32(graph: Graph, wanted: _Wanted, mix: Mix) -> list[Node]:
-    """Operators that compute with reals in f32."""
-    level = levels(graph, wanted.base, mix.chosen, wanted.edges)
-    return [
-        node
-        for node, dtype in level.items()
-        if dtype is F32
-        and is_computed(node)
-        and not all(is_plain(value) for value in (node, *node.src))
-    ]
+    """Operators that compute with reals in f32, inside integer scans too."""
+    return list(_floating(graph, levels(graph, wanted.base, mix.chosen, wanted.edges)))
+
+
+def _floating(graph: Graph, level: Mapping[Node, DType]) -> Iterator[Node]:
+    for node in graph.nodes():
+        if node.is_constant:
+            continue
+        dtype = level[node]
+        if isinstance(node.attrs, Scan) and dtype is not F32:
+            yield from _floating(node.attrs.body, levels(node.attrs.body, dtype, {}, dtype))
+        real = not all(is_plain(value) for value in (node, *node.src))
+        if dtype is F32 and is_computed(node) and real:
+            yield node
 
 
 def _names(nodes: list[Node]) -> tuple[str, ...]:

@@ -6,17 +6,18 @@ quantize, dequantize or requantize.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Literal
 
 import numpy as np
 
-from milliwatt.compress.choose import Choice, Range, grid
+from milliwatt.compress.choose import Choice, Range, grid, scan_result
 from milliwatt.compress.rules import F32, RULES, S8, S16, WEIGHTED, has_form, is_plain, shares
 from milliwatt.compress.weights import quantize_bias, quantize_weight
 from milliwatt.ir.attrs import Attrs, Pad, Quantize
-from milliwatt.ir.attrs.control import State
+from milliwatt.ir.attrs.control import Part, State, bundle_type
+from milliwatt.ir.attrs.recurrent import Scan
 from milliwatt.ir.fold import unique_names
 from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
 from milliwatt.ir.ops import Op
@@ -58,7 +59,9 @@ def levels(
             level[node] = edges
         elif not node.is_constant:
             wanted = chosen.get(node.name, base)
-            level[node] = wanted if has_form(node, wanted) else F32
+            inside = scan_result(node) is not None
+            known = level[node.src[0]] if inside else F32
+            level[node] = wanted if has_form(node, wanted) else known
     for held, new in graph.updates:
         if new in read_by:
             read_by[new].append(held)
@@ -92,34 +95,51 @@ def _widest(
     return widest
 
 
+class Choices(dict[DType, Choice]):
+    """The quantizations of a graph's values, by element type, made when asked for."""
+
+    def __init__(self, graph: Graph, ranges: Ranges) -> None:
+        super().__init__()
+        self._graph, self._ranges = graph, ranges
+
+    def __missing__(self, dtype: DType) -> Choice:
+        made = self[dtype] = Choice(self._graph, self._ranges[dtype], dtype)
+        return made
+
+
 class Rebuild:
-    """One rebuilding of `graph`: `base` and `chosen` as in `levels`, `edges` of in- and outputs."""
+    """One rebuilding of `graph`, or of the body of a scan in it: each node as `level` has it."""
 
     def __init__(
-        self,
-        graph: Graph,
-        ranges: Ranges,
-        base: DType,
-        chosen: Mapping[str, DType],
-        edges: DType,
+        self, graph: Graph, choice: Choices, level: Mapping[Node, DType], edges: DType
     ) -> None:
-        self.graph, self.edges = graph, edges
-        self.level = levels(graph, base, chosen, edges)
-        used = {*self.level.values(), edges, *(S8 for d in self.level.values() if d is S16)}
-        self.choice = {d: Choice(graph, ranges[d], d) for d in ranges if d in used}
+        self.graph, self.choice, self.level, self.edges = graph, choice, level, edges
         self.forms: dict[Node, dict[DType, Node]] = {}
         self.constants: dict[tuple[Node, DType, Quant], Node] = {}
 
-    def graph_of(self) -> Graph:
-        """The new graph; names of nodes stay, conversions are `<name>.quantize` and so on."""
+    def graph_of(self, carried: tuple[Node, ...] = ()) -> Graph:
+        """The new graph; names of nodes stay, conversions are `<name>.quantize` and so on.
+
+        carried: of a scan's body, the inputs whose quantization its last outputs have.
+        """
         for node in self.graph.nodes():
             if not node.is_constant:
                 made = self._make(node)
                 self.forms[node] = {made.type.dtype: made}
         inputs = [self._native(node) for node in self.graph.inputs]
-        outputs = [self.read(node, self.edges) for node in self.graph.outputs]
+        outputs = [self.read(*wanted) for wanted in self._wanted_outputs(carried)]
         updates = [self._update(held, new) for held, new in self.graph.updates]
         return unique_names(Graph(tuple(inputs), tuple(outputs), tuple(updates), self.graph.name))
+
+    def _wanted_outputs(
+        self, carried: tuple[Node, ...]
+    ) -> Iterator[tuple[Node, DType, Quant | None]]:
+        """Every output, in which element type and quantization."""
+        first = len(self.graph.outputs) - len(carried)
+        for index, node in enumerate(self.graph.outputs):
+            held = None if index < first or is_plain(node) else carried[index - first]
+            quant = self.choice[self.edges].quant(held) if held and self.edges is not F32 else None
+            yield node, self.edges, quant
 
     def _native(self, node: Node) -> Node:
         return next(iter(self.forms[node].values()))
@@ -137,12 +157,32 @@ class Rebuild:
             return graph_input(node.type.shape, dtype, node.name, self.choice[dtype].quant(node))
         if isinstance(node.attrs, State):
             return node if dtype is F32 or is_plain(node) else self._state(node, dtype)
+        if isinstance(node.attrs, Scan) and dtype is not F32:
+            return self._scan(node, node.attrs, dtype)
+        result = scan_result(node)
+        if result is not None:
+            bundle = self._native(node.src[0])
+            assert isinstance(bundle.attrs, Scan)
+            results = bundle.attrs.results
+            part = Part(bundle_type(results)[1][result], results[result])
+            return Node(Op.PART, (bundle,), part, node.name)
         if dtype is F32:
             return Node(node.op, tuple(self.read(s, F32) for s in node.src), node.attrs, node.name)
         quant = None if is_plain(node) else self.choice[dtype].quant(node)
         return Node(
             node.op, self._operands(node, dtype), self._attrs(node, dtype, quant), node.name
         )
+
+    def _scan(self, node: Node, attrs: Scan, dtype: DType) -> Node:
+        """A scan whose body computes, and carries its states, in `dtype`."""
+        body, end = attrs.body, attrs.sequences + attrs.states
+        inside = Rebuild(body, self.choice, levels(body, dtype, {}, dtype), dtype)
+        made = inside.graph_of(body.inputs[attrs.sequences : end])
+        src = [
+            self.read(s, dtype, None if is_plain(inner) else self.choice[dtype].quant(inner))
+            for s, inner in zip(node.src, body.inputs, strict=True)
+        ]
+        return Node(node.op, tuple(src), replace(attrs, body=made), node.name)
 
     def _state(self, node: Node, dtype: DType) -> Node:
         assert isinstance(node.attrs, State)
@@ -240,4 +280,5 @@ def rebuild(
     ranges: for every integer type wanted. base: element type of operators that have a form in it.
     chosen: other element types by name of node. edges: that of the graph's inputs and outputs.
     """
-    return Rebuild(graph, ranges, base, chosen or {}, edges).graph_of()
+    level = levels(graph, base, chosen or {}, edges)
+    return Rebuild(graph, Choices(graph, ranges), level, edges).graph_of()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from milliwatt.compress.promote import Promotion
 from milliwatt.compress.rules import WEIGHTED, is_plain
 from milliwatt.compress.samples import Data, batches, runs
 from milliwatt.errors import InvalidGraph
+from milliwatt.ir.attrs.recurrent import Scan
 from milliwatt.ir.batch import batch_size
 from milliwatt.ir.fold import fold_batch_norm, fold_constants, fuse_activation
 from milliwatt.ir.graph import Graph, Node
@@ -88,8 +89,21 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(graph: Graph) -> Graph:
-    """The float graph as it is quantized: constants, batch norm and activations folded."""
-    return fuse_activation(fold_batch_norm(fold_constants(graph)))
+    """The float graph as it is quantized: constants, batch norm and activations folded.
+
+    In the bodies of scans too, whose nodes get the scan's name before theirs.
+    """
+    inside = graph.rewrite(_prepare_body)
+    return fuse_activation(fold_batch_norm(fold_constants(inside)))
+
+
+def _prepare_body(node: Node) -> Node | None:
+    if not isinstance(node.attrs, Scan):
+        return None
+    body = node.attrs.body.rewrite(
+        lambda inner: Node(inner.op, inner.src, inner.attrs, f"{node.name}/{inner.name}")
+    )
+    return Node(node.op, node.src, replace(node.attrs, body=prepare(body)), node.name)
 
 
 class _Tally:

@@ -100,6 +100,8 @@ RULES: dict[Op, Rule] = {
     **dict.fromkeys((Op.MAXIMUM, Op.MINIMUM), _joined((0, 1), moves=False)),
     # In s8 the kernels compare reals, in s16 the stored numbers.
     **dict.fromkeys((Op.ARG_MAX, Op.ARG_MIN), Rule(Follows.NONE, BYTES)),
+    # Its body is quantized as a graph of its own; its result is a bundle.
+    Op.SCAN: Rule(Follows.NONE),
     **dict.fromkeys(_COMPARISONS, Rule(Follows.NONE, shared={S16: (0, 1)})),
 }
 
@@ -139,7 +141,7 @@ def is_layer(node: Node) -> bool:
 def is_computed(node: Node) -> bool:
     """An operator that is neither a leaf nor a mere move."""
     rule = RULES.get(node.op)
-    return bool(node.src) and not (rule is not None and rule.moves)
+    return bool(node.src) and node.op is not Op.PART and not (rule is not None and rule.moves)
 
 
 def has_form(node: Node, dtype: DType) -> bool:

@@ -248,7 +248,7 @@ def test_what_has_no_integer_form_stays_float() -> None:
 def test_rules_are_what_kernels_do(op: Op) -> None:
     """A row names the element types that a kernel runs, no more and no fewer."""
     kinds = {row.dtypes[0] if row.dtypes else None for row in TABLE if row.op is op}
-    if op is Op.RESHAPE:  # never run
+    if op in (Op.RESHAPE, Op.SCAN):  # never run, run as what is inside
         return
     for dtype in (DType.S8, DType.S16):
         assert (dtype in RULES[op].dtypes) == bool(kinds & {None, str(dtype)})
