@@ -93,6 +93,7 @@ def fixed_state(tree: Any) -> None:
         (option("fusedActivationFunction", 1), UnsupportedOp, r"number 1; 4 \(TANH\) wanted"),
         (option("diagonalRecurrentTensors", True), UnsupportedOp, "weights are diagonal"),
         (fixed_state, MilliwattError, "hidden"),
+        (option("cellClip", float("nan")), ImportFailed, "cell_clip is nan; a finite number"),
     ],
 )
 def test_lstms_that_are_refused(edit: Edit, kind: type[MilliwattError], message: str) -> None:
@@ -203,3 +204,24 @@ def test_states_that_are_computed_cannot_be_written() -> None:
     new = Node(Op.SVDF_STATE, (flat, features, held), Attrs(), "new")
     with pytest.raises(InvalidGraph, match=r"new \(svdf_state\): no svdf reads it"):
         write_tflite(Graph((flat, held), (new,)))
+
+
+def test_hostile_scales_and_missing_ones_are_no_crash() -> None:
+    """Factors beyond float32, results without a scale: numbers that saturate, or a refusal."""
+
+    def scaled(tree: Any) -> None:
+        for entry in tree.subgraphs[0].tensors:
+            if entry.quantization is not None and entry.name in (b"x", b"w_input", b"features"):
+                entry.quantization.scale = [3e38]
+
+    for model in (lstm_model(DType.S8), svdf_model(DType.S8)):
+        graph = read_tflite(edited(model, scaled))
+        (x,) = graph.inputs
+        Session(graph).run([np.ones(x.type.shape, np.int8)])
+
+    def unscaled(tree: Any) -> None:
+        tensor(tree, "y").quantization = None
+
+    for model in (lstm_model(DType.S8), svdf_model(DType.S8)):
+        with pytest.raises(ImportFailed, match="y .*has no quantization"):
+            read_tflite(edited(model, unscaled))

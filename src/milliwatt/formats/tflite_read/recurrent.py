@@ -6,9 +6,11 @@ that an LSTM lists as intermediates are not read.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from milliwatt.errors import UnsupportedOp
+from milliwatt.errors import InvalidGraph, UnsupportedOp
 from milliwatt.formats.tflite_read.site import Reader, Site
 from milliwatt.ir.attrs import NO_CLAMP, Attrs, Unary
 from milliwatt.ir.attrs.recurrent import Lstm, Svdf
@@ -45,7 +47,10 @@ def _svdf(site: Site) -> Node:
     real = x.type.dtype.is_float
     bias = site.optional(3)
     if bias is None:
-        units = site.operand(2).type.shape[0] // rank
+        weights = site.operand(2).type
+        if len(weights.shape) != 2:
+            site.fail(f"time weights are {weights.short}; 2 axes wanted")
+        units = weights.shape[0] // rank
         bias = constant(np.zeros(units, np.float32 if real else np.int32), f"{site.name}.bias")
     bent = real and site.option(1, "b") == _TANH
     clamp = site.clamp(1) if real and not bent else NO_CLAMP
@@ -80,11 +85,16 @@ def _lstm(site: Site) -> Node:
         site.unsupported("recurrent weights are diagonal; full ones wanted")
     hidden, cell = site.operand(18), site.operand(19)
     clip = 0.0 if site.options is None else site.options.real(1)
+    if not math.isfinite(clip):
+        site.fail(f"cell_clip is {clip}; a finite number wanted")
     attrs = Lstm(bool(site.option(3, "b")), max(clip, 0.0), site.out.quant)
     src = tuple(site.operand(index) for index in _LSTM_ORDER)
     if len(x.type.shape) != 3 or len(hidden.type.shape) != 2:
         site.fail(f"input is {x.type.short}, hidden state {hidden.type.short}; 3 and 2 axes wanted")
-    types = lstm_parts(attrs, [node.type for node in src])
+    try:
+        types = lstm_parts(attrs, [node.type for node in src])
+    except InvalidGraph as error:
+        site.fail(str(error))
     names = (site.name, f"{site.name}.hidden", f"{site.name}.cell")
     made = site.parts(Op.LSTM, src, attrs, types, names)
     site.memory.update(hidden, made[1])

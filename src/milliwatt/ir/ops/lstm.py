@@ -29,6 +29,8 @@ GATE_SCALE = 2.0**-12
 """Scale of a gate's s16 sum, before its logistic or tanh."""
 UNIT_SCALE = 2.0**-15
 """Scale of the s16 results of logistic and tanh."""
+LARGEST_FACTOR = 2.0**64
+"""Any factor above 2^31 saturates; infinity has no multiplier."""
 # Element types of weights, biases and cell state, by that of the activations.
 _TYPES = {
     DType.F32: (DType.F32, DType.F32, DType.F32),
@@ -122,8 +124,9 @@ def gate_factors(ins: Types) -> tuple[list[tuple[int, int]], list[tuple[int, int
     """(multiplier, shift) of the products with x and with h, of each gate."""
 
     def factor(value: Type, weight: Type) -> tuple[int, int]:
-        product = np.float32(value.scale) * np.float32(weight.scale)
-        return fx.quantize_multiplier(float(product) / GATE_SCALE)
+        with np.errstate(over="ignore", under="ignore"):
+            product = float(np.float32(value.scale) * np.float32(weight.scale))
+        return fx.quantize_multiplier(min(product / GATE_SCALE, LARGEST_FACTOR))
 
     return (
         [factor(ins[0], weight) for weight in ins[1:5]],

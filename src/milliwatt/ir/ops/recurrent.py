@@ -15,6 +15,7 @@ from milliwatt.ir.attrs.core import NO_CLAMP, Attrs
 from milliwatt.ir.attrs.recurrent import Svdf
 from milliwatt.ir.ops import lstm, scan
 from milliwatt.ir.ops.common import clip, result, want, want_dtype, want_quant, want_symmetric
+from milliwatt.ir.ops.lstm import LARGEST_FACTOR
 from milliwatt.ir.ops.table import Op, OpDef
 from milliwatt.ir.types import DType, Type
 
@@ -58,7 +59,13 @@ def _infer_state(attrs: Attrs, ins: Types) -> Type:
 def state_factor(ins: Types) -> tuple[int, int]:
     """(multiplier, shift) of s_x * s_weights / s_state, in float32 as TFLM has it."""
     x, weights, state = (np.float32(kind.scale) for kind in ins)
-    return fx.quantize_multiplier(float(x * weights / state))
+    return _factor(x, weights, state)
+
+
+def _factor(a: np.float32, b: np.float32, c: np.float32) -> tuple[int, int]:
+    """a * b / c in float32; what overflows is as the largest factor, it saturates anyway."""
+    with np.errstate(over="ignore", under="ignore"):
+        return fx.quantize_multiplier(min(float(a * b / c), LARGEST_FACTOR))
 
 
 def _run_state(attrs: Attrs, out: Type, ins: Types, args: Arrays) -> np.ndarray:
@@ -105,7 +112,7 @@ def _infer_svdf(attrs: Svdf, ins: Types) -> Type:
 def svdf_factor(out: Type, ins: Types) -> tuple[int, int]:
     """(multiplier, shift) of s_state * s_weights / s_out, in float32 as TFLM has it."""
     state, weights = (np.float32(kind.scale) for kind in ins[:2])
-    return fx.quantize_multiplier(float(state * weights / np.float32(out.scale)))
+    return _factor(state, weights, np.float32(out.scale))
 
 
 def _run_svdf(attrs: Svdf, out: Type, ins: Types, args: Arrays) -> np.ndarray:
