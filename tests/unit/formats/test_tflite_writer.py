@@ -35,6 +35,7 @@ from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import Session, run
 from milliwatt.ir.text import print_graph
 from milliwatt.ir.types import DType, Quant
+from milliwatt.zoo.recurrent import rnn
 from support.oracle import LiteRt, Tflm
 from support.shared import FLOAT_MODELS, INT8_MODELS, mlperf, shared
 from support.single_ops import random_inputs
@@ -299,3 +300,20 @@ def test_16_bit_sums_say_that_scales_are_free() -> None:
     assert not tree(model).subgraphs[0].operators[0].builtinOptions.potScaleInt16
     inputs = random_inputs(replace(graph, name="sum"), 0)
     assert np.array_equal(LiteRt(model).run_all(inputs)[0], run(graph, inputs)[0])
+
+
+@pytest.mark.parametrize("steps", [3, 25, 101])
+def test_scans_are_unrolled_for_tflm(steps: int) -> None:
+    """As many steps as a sequence has; their results are joined ten at a time."""
+    rng = np.random.default_rng(0)
+    x = graph_input((1, steps, 3), DType.F32, "x")
+    weights = [rng.normal(0, 0.5, (4, n)).astype(np.float32) for n in (3, 4)]
+    layer = rnn(x, *weights)
+    graph = Graph((x,), (layer.y,), layer.updates)
+    model = write_tflite(graph)
+    oracle, session = Tflm(model), Session(graph)
+    for _ in range(2):
+        values = rng.normal(0, 1, (1, steps, 3)).astype(np.float32)
+        np.testing.assert_allclose(
+            oracle.run_all([values])[0], session.run([values])[0], rtol=1e-5, atol=1e-6
+        )

@@ -79,5 +79,5 @@ def nearest(kind: str, known: Collection[str]) -> str:
     advice = NEAREST.get(kind, "")
     if advice and all(name in known for name in _NAME.findall(advice)):
         return advice
-    close = difflib.get_close_matches(kind, known, 1, 0.7)
+    close = difflib.get_close_matches(kind, known, 1, 0.85)
     return close[0] if close else "none; compute it in the code around the model"

@@ -32,6 +32,8 @@ def _named(node: Node, name: str) -> Node:
 
 
 _STACKED = "stacked"
+MOST_JOINED = 10
+"""Operands that TFLM's CONCATENATION takes."""
 
 
 def _results(scan: Node, attrs: Scan) -> dict[int, Node]:
@@ -49,10 +51,24 @@ def _results(scan: Node, attrs: Scan) -> dict[int, Node]:
         positions.append(outputs[:count])
         states = outputs[count:]
     _, offsets = bundle_type(attrs.results)
-    stacked = [
-        Node(Op.CONCAT, values, Concat(1), _STACKED) for values in zip(*positions, strict=True)
-    ]
+    stacked = [_joined(values) for values in zip(*positions, strict=True)]
     return dict(zip(offsets, (*stacked, *states), strict=True))
+
+
+def _joined(values: tuple[Node, ...]) -> Node:
+    """All positions along time, joined in groups: TFLM takes MOST_JOINED operands at a time."""
+    while len(values) > MOST_JOINED:
+        groups = range(0, len(values), MOST_JOINED)
+        values = tuple(
+            Node(
+                Op.CONCAT,
+                values[at : at + MOST_JOINED],
+                Concat(1),
+                f"{values[at].name}.joined",
+            )
+            for at in groups
+        )
+    return Node(Op.CONCAT, values, Concat(1), _STACKED)
 
 
 def _constants(body: Graph) -> list[Node]:
