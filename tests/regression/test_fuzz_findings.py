@@ -13,15 +13,17 @@ from bench.fuzz_path import check
 from milliwatt.compiler.program import compile_graph
 from milliwatt.errors import ImportFailed, UnsupportedOp
 from milliwatt.formats.tflite import read_tflite
+from milliwatt.formats.tflite_read.moves import known
 from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.attrs import Conv2d, Elementwise, Pad, Unary
+from milliwatt.ir.attrs import Attrs, Conv2d, Elementwise, Pad, Unary
+from milliwatt.ir.attrs.move import StridedSlice
 from milliwatt.ir.attrs.pointwise import Pointwise
 from milliwatt.ir.fold import fold_constants
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType, Quant
 from support.single_ops import GRID, single_op
-from support.tflite_edit import edited, tensor
+from support.tflite_edit import edited, operator, tensor
 
 
 def refusal(model: bytes) -> str:
@@ -45,6 +47,29 @@ def test_uint8_values_beyond_float32(op: Op) -> None:
 
     outcome = check(edited(model, edit))
     assert outcome.kind != "failure", outcome.problem
+
+
+def test_moved_constants_are_known_at_every_step() -> None:
+    """Written in single steps they are read as one constant, as the steps of one operator are."""
+    held = constant(np.arange(6, dtype=np.int8).reshape(1, 6), "held")
+    part = Node(Op.STRIDED_SLICE, (held,), StridedSlice((0, 1), (1, 2), (1, 2)), "part")
+
+    def edit(tree: Any) -> None:
+        operator(tree, "part").builtinOptions.shrinkAxisMask = 1
+        tensor(tree, "part").shape = [2]
+
+    model = edited(write_tflite(Graph((), (part,))), edit)
+    (node,) = read_tflite(model).nodes()
+    assert node.value.tolist() == [1, 3]
+    outcome = check(model)
+    assert outcome.kind == "compiled", outcome.problem
+
+
+def test_known_constants_that_float32_cannot_hold() -> None:
+    """8-bit numbers whose real values are infinite are left to the device."""
+    held = constant(np.array([100, 1], np.int8), "held", Quant.per_tensor(3e38))
+    node = Node(Op.DEQUANTIZE, (held,), Attrs(), "y")
+    assert known(node) is node
 
 
 def test_messages_are_short_however_long_the_list_they_tell_of() -> None:
@@ -183,8 +208,8 @@ def test_operators_that_lack_something(change: Any) -> None:
 
     def edit(tree: Any) -> None:
         for graph in tree.subgraphs:
-            for operator in graph.operators:
-                change(operator)
+            for each in graph.operators:
+                change(each)
 
     for name, dtype in GRID:
         outcome = check(edited(write_tflite(single_op(name, dtype, 0)), edit))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from milliwatt.formats.tflite_read.site import Site
 from milliwatt.ir.attrs import Attrs, Pad, Reshape, Transpose
 from milliwatt.ir.attrs.move import StridedSlice
@@ -26,7 +28,10 @@ def known(node: Node) -> Node:
     if not computed or node.type.size > MOST_KNOWN:
         return node
     types, values = [s.type for s in node.src], [s.value for s in node.src]
-    value = OPS[node.op].reference(node.attrs, node.type, types, values)
+    with np.errstate(all="ignore"):
+        value = OPS[node.op].reference(node.attrs, node.type, types, values)
+    if not np.isfinite(value).all():
+        return node  # no constant may say so
     return constant(value, node.name, node.type.quant)
 
 
@@ -44,7 +49,7 @@ def moves(site: Site, x: Node, *steps: tuple[Op, Attrs], result: int = 0) -> Nod
             used.append(f".{op}")
             count = used.count(f".{op}")
             suffix = f".{op}" + (f"_{count}" if count > 1 else "")
-            made.append(site.node(op, (made[-1],), attrs, suffix, result))
+            made.append(known(site.node(op, (made[-1],), attrs, suffix, result)))
     last = made[-1]
     if last is x:
         last = site.node(Op.RESHAPE, (x,), Reshape(x.type.shape), result=result)
