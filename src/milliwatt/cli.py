@@ -23,6 +23,7 @@ from milliwatt.cli_options import (
     ModelFile,
     Optimize,
     OptimizeFor,
+    Precision,
     StackBytes,
     Toolchain,
     ToolchainName,
@@ -117,6 +118,10 @@ def quantize(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The .mwg or .tflite file to write.")
     ],
+    to: Annotated[
+        Precision,
+        typer.Option(help="int8; int16 activations with int8 weights; or float16 constants."),
+    ] = Precision.INT8,
     calibration: Annotated[
         str,
         typer.Option(
@@ -129,12 +134,13 @@ def quantize(
     max_drop: Annotated[
         float | None,
         typer.Option(
-            callback=check_drop, help="Largest loss of accuracy; costly layers stay float."
+            callback=check_drop,
+            help="Largest loss of accuracy; layers that lose more get int16 or float.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Quantize a float model to int8 and show what that does to each layer."""
+    """Quantize a float model and show what that does to each layer."""
     from milliwatt import api
     from milliwatt.cli_show import note, show, show_json, waiting
     from milliwatt.compress.quantize import quantize_with_report
@@ -150,6 +156,8 @@ def quantize(
         made, report = quantize_with_report(
             graph,
             samples,
+            activations="int16" if to is Precision.INT16 else None,
+            weights="float16" if to is Precision.FLOAT16 else "int8",
             calibration=calibration,
             labels=read_array(labels) if labels else None,
             max_drop=max_drop,

@@ -28,6 +28,14 @@ class Optimize(enum.StrEnum):
     FLASH = "flash"
 
 
+class Precision(enum.StrEnum):
+    """Element types of activations and weights that `quantize` writes."""
+
+    INT8 = "int8"
+    INT16 = "int16"
+    FLOAT16 = "float16"
+
+
 def complete_board(incomplete: str) -> list[tuple[str, str]]:
     """Board names that start with what is typed, each with its title."""
     from milliwatt.emulate.boards import boards

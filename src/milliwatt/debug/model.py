@@ -141,4 +141,7 @@ def _scores(report: QuantizeReport) -> list[Fact]:
     kept = ", ".join(report.kept) or "none"
     costs = ", ".join(f"{row.name} {row.drop:+.4f}" for row in report.costs[:5])
     lines.append(("kept in f32", str(len(report.kept)), "layers", kept))
+    for row in report.promoted:
+        why = f"for its {row.reason}; {row.mac_bytes:+,} MACs x bytes"
+        lines.append((f"{row.name} in {row.dtype}", f"{row.flash_bytes:+,}", "B of flash", why))
     return [*lines, ("costliest", "", "", costs)] if costs else lines

@@ -175,6 +175,19 @@ def test_quantize_writes_a_model_that_runs(run: Run, files: Files, tmp_path: Pat
     assert json.loads(run("run", made, "-i", files.one, "--json").out)["bit_exact"] is True
 
 
+def test_quantize_to_other_types(run: Run, files: Files, tmp_path: Path) -> None:
+    """int16 is bit for bit as int8 is; float16 keeps f32 inputs; other types are wrong usage."""
+    made = tmp_path / "made.mwg"
+    start = ["quantize", files.float_model, "--data", files.three, "-o", made, "--to"]
+    for to, dtype in (("int16", "s16"), ("float16", "f32")):
+        found = json.loads(run(*start, to, "--json").out)
+        assert {row["dtype"] for row in found["layers"]} == {dtype}
+        assert found["promoted"] == []
+        ran = json.loads(run("run", made, "-i", files.one, "--json").out)
+        assert ran["bit_exact"] or to == "float16"
+    assert run(*start, "int4").code == 2
+
+
 def test_float_models_run_and_say_how_far_off(run: Run, files: Files) -> None:
     """Float kernels may round differently; the difference is told, and small."""
     done = run("run", files.float_model, "-i", files.one, "--json")
