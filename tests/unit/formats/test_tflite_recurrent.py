@@ -16,6 +16,7 @@ from milliwatt.ir.graph import Graph, Node, constant, graph_input, parts
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import Session
 from milliwatt.ir.types import DType
+from support.conformance import difference, single_case
 from support.ops.recurrent import draw_lstm, draw_svdf
 from support.oracle import LiteRt, Tflm
 from support.tflite_edit import Edit, edited, operator, tensor
@@ -225,3 +226,10 @@ def test_hostile_scales_and_missing_ones_are_no_crash() -> None:
     for model in (lstm_model(DType.S8), svdf_model(DType.S8)):
         with pytest.raises(ImportFailed, match="y .*has no quantization"):
             read_tflite(edited(model, unscaled))
+
+
+@pytest.mark.parametrize("seed", [1017, 1092])
+def test_gate_factors_are_products_in_double(seed: int) -> None:
+    """Products in float32 are halves of a 15-bit step here: they would round the other way."""
+    case = single_case("lstm", DType.S16, seed)
+    assert difference(case, case.wanted(), case.reference()).problem is None

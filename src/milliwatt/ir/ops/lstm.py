@@ -124,8 +124,8 @@ def gate_factors(ins: Types) -> tuple[list[tuple[int, int]], list[tuple[int, int
     """(multiplier, shift) of the products with x and with h, of each gate."""
 
     def factor(value: Type, weight: Type) -> tuple[int, int]:
-        with np.errstate(over="ignore", under="ignore"):
-            product = float(np.float32(value.scale) * np.float32(weight.scale))
+        # In double: the float32 product that other operators take has ties at 15 bits.
+        product = float(np.float32(value.scale)) * float(np.float32(weight.scale))
         return fx.quantize_multiplier(min(product / GATE_SCALE, LARGEST_FACTOR))
 
     return (
