@@ -229,6 +229,18 @@ def test_scalars_and_empty_shapes() -> None:
     assert read_tflite(write_tflite(graph)).outputs[0].type.shape == ()
 
 
+def test_old_files_say_a_scalar_by_a_new_shape_of_0() -> None:
+    file = File("main")
+    (main,) = file.parts
+    x, y = main.tensor("x", shape=(1, 1)), main.tensor("y", shape=())
+    main.add("RESHAPE", [x], [y], options("Reshape", newShape=[0]))
+    main.ends([x], [y])
+    graph, value = read_tflite(file.write()), np.float32([[2.5]])
+    (found,) = run(graph, [value])
+    assert found.shape == ()
+    assert found == Tflm(file.write()).run([value])
+
+
 def test_bias_axis_of_another_tensor_is_forgiven() -> None:
     graph = read_tflite(shared("models/tflm/person_detect.tflite"))
     biases = [node for node in graph.nodes() if node.name.endswith(".bias")]

@@ -216,6 +216,7 @@ def _reshape(site: Site) -> Node:
         shape = [int(size) for size in site.parameter(1).reshape(-1)]
     elif operand is None and site.options is not None and site.options.length(0):
         shape = [int(size) for size in site.options.array(0, "<i4")]
+        shape = [] if shape == [0] else shape  # how files of old say a scalar
     else:
         shape = list(site.out.shape)
     known = math.prod(size for size in shape if size != -1)
