@@ -354,7 +354,14 @@ def _requantize(rng: Rng, dtype: DType) -> Node:
 
 def _softmax_attrs(rng: Rng, dtype: DType) -> Attrs:
     beta = 1.0 if rng.random() < 0.6 else float(np.float32(2.0 ** rng.uniform(-3, 3)))
-    return Softmax(beta, DType.S16 if dtype is DType.S8 and rng.random() < 0.3 else None)
+    to = DType.S16 if dtype is DType.S8 and rng.random() < 0.3 else None
+    quant = None
+    if DType.S16 in (dtype, to) and rng.random() < 0.3:
+        # Some converters write 1/65535 for 2**-16: TFLM takes what is within a thousandth.
+        nominal = Quant.per_tensor(2.0**-16, -32768) if to else Quant.per_tensor(2.0**-15)
+        scale = nominal.scale[0] * rng.uniform(0.9992, 1.0008)
+        quant = Quant.per_tensor(scale, nominal.zero_point[0])
+    return Softmax(beta, to, quant)
 
 
 OPERATORS: dict[str, Draw] = {

@@ -8,6 +8,7 @@ Option field numbers follow `schema.fbs` of TensorFlow Lite.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -261,7 +262,11 @@ def _softmax(site: Site) -> Node:
     if not math.isfinite(beta):
         site.fail(f"beta is {beta}; a finite number wanted")
     x, dtype = site.operand(0), site.out.dtype
-    return site.node(Op.SOFTMAX, (x,), Softmax(beta, None if dtype is x.type.dtype else dtype))
+    attrs = Softmax(beta, None if dtype is x.type.dtype else dtype)
+    node = site.node(Op.SOFTMAX, (x,), attrs)
+    if dtype is DType.S16 and site.out.quant not in (None, node.type.quant):
+        return site.node(Op.SOFTMAX, (x,), replace(attrs, quant=site.out.quant))
+    return node
 
 
 def _unary(op: Op) -> Reader:

@@ -132,13 +132,27 @@ def _infer_softmax(attrs: Softmax, ins: Types) -> Type:
     want(len(ins[0].shape) >= 1, "input is a scalar; one axis or more wanted")
     out = _infer_fixed(PROBABILITY, ins[0])
     if attrs.dtype in (None, out.dtype):
-        return out
+        return _nearly(out, attrs.quant)
     if (out.dtype, attrs.dtype) != (DType.S8, DType.S16):
         raise UnsupportedOp(
             f"input is {out.short}, the result {attrs.dtype}; {out.dtype}"
             f"{' or s16' if out.dtype is DType.S8 else ''} wanted for the result"
         )
-    return Type(out.shape, DType.S16, WIDE_PROBABILITY)
+    return _nearly(Type(out.shape, DType.S16, WIDE_PROBABILITY), attrs.quant)
+
+
+def _nearly(out: Type, quant: Quant | None) -> Type:
+    """`out` with the scale that a file gives it, which TFLM wants within a thousandth."""
+    if quant is None:
+        return out
+    near = (
+        out.dtype is DType.S16
+        and quant.axis is None
+        and quant.zero_point == (out.zero_point,)
+        and abs(quant.scale[0] - out.scale) <= out.scale / 1000
+    )
+    want(near, f"result is quantized {quant}; {out.quant} or close to it wanted")
+    return Type(out.shape, out.dtype, quant)
 
 
 def softmax_exp_table(beta: float, scale: float) -> np.ndarray:
