@@ -18,9 +18,11 @@ from milliwatt.formats.tflite_writer import write_tflite
 from milliwatt.ir.attrs import Attrs, Conv2d, Elementwise, Pad, Unary
 from milliwatt.ir.attrs.move import StridedSlice
 from milliwatt.ir.attrs.pointwise import Pointwise
+from milliwatt.ir.attrs.reduce import Detection
 from milliwatt.ir.fold import fold_constants
-from milliwatt.ir.graph import Graph, Node, constant, graph_input
+from milliwatt.ir.graph import Graph, Node, constant, graph_input, parts
 from milliwatt.ir.ops import OPS, Op
+from milliwatt.ir.ops.detection import detection_parts
 from milliwatt.ir.types import DType, Quant
 from support.single_ops import GRID, single_op
 from support.tflite_edit import edited, operator, tensor
@@ -148,6 +150,27 @@ def test_only_zeros_stand_for_no_bias() -> None:
 def test_constants_are_not_folded_to_infinity() -> None:
     outcome = check(write_tflite(convolution(1e30)))
     assert outcome.kind == "compiled", outcome.problem
+
+
+def test_folding_takes_neither_long_nor_much() -> None:
+    """276 KB took 3 s and 1 GB: the windows of a convolution are lined up as float64."""
+    image = constant(np.ones((1, 256, 256, 1), np.float32), "image")
+    weight = constant(np.ones((1, 58, 58, 1), np.float32), "weight")
+    x = graph_input((1,), DType.F32, "x")
+    for op in (Op.CONV2D, Op.DEPTHWISE_CONV2D):
+        node = Node(op, (image, weight), Conv2d(), "y")
+        assert fold_constants(Graph((x,), (node,))).outputs[0].op is op
+
+
+def test_detections_of_constants_are_left_to_the_device() -> None:
+    """Boxes are compared with each other, however few bytes there are of them."""
+    boxes, scores = np.zeros((1, 9, 4), np.float32), np.ones((1, 9, 2), np.float32)
+    held = [constant(v, n) for v, n in ((boxes, "boxes"), (scores, "scores"), (boxes[0], "at"))]
+    attrs = Detection(9, 1, 0.0, 0.5, (1.0, 1.0, 1.0, 1.0))
+    node = Node(Op.DETECTION_POSTPROCESS, tuple(held), attrs, "detected")
+    found = parts(node, detection_parts(attrs), ("a", "b", "c", "d"))
+    outcome = check(write_tflite(Graph((), found)))
+    assert outcome.signature == "compiled written mw_detection_postprocess_f32"
 
 
 @pytest.mark.parametrize("op", [Op.DIV, Op.HARD_SWISH])

@@ -29,6 +29,7 @@ from milliwatt.ir.graph import Graph, Node, constant
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.ops.common import clamp_range
 
+# Bytes, and 8 for each product: references line up what they multiply in float64.
 _MOST_WORK = 1 << 27
 # Output-channel axis of the weight, by operator.
 WEIGHT_AXIS = {Op.CONV2D: 0, Op.DEPTHWISE_CONV2D: 3, Op.FULLY_CONNECTED: 0}
@@ -38,7 +39,8 @@ def fold_constants(graph: Graph) -> Graph:
     """Replace nodes whose operands are all constants by their values (exact).
 
     A value more than four times its operands' size is left to be computed on the device, and so is
-    what takes a computer long: more than _MOST_WORK products and bytes in all, and control flow.
+    what takes a computer long: more than _MOST_WORK in all, control flow, and detections, where the
+    boxes are compared with each other.
     """
     work = 0
 
@@ -46,13 +48,13 @@ def fold_constants(graph: Graph) -> Graph:
         nonlocal work
         if not node.src or not all(s.is_constant for s in node.src):
             return None
-        if isinstance(node.attrs, Control):
+        if isinstance(node.attrs, Control) or node.op is Op.DETECTION_POSTPROCESS:
             return None
         types = [s.type for s in node.src]
         # A broadcast or a pad that grows the constants would cost more flash than it saves time.
         if node.type.nbytes > 4 * sum(t.nbytes for t in types) + 1024:
             return None
-        work += node.type.nbytes + OPS[node.op].macs(node.attrs, node.type, types)
+        work += node.type.nbytes + 8 * OPS[node.op].macs(node.attrs, node.type, types)
         if work > _MOST_WORK:
             return None
         values = [s.value for s in node.src]
