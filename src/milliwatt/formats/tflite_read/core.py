@@ -265,7 +265,7 @@ def _softmax(site: Site) -> Node:
     attrs = Softmax(beta, None if dtype is x.type.dtype else dtype)
     node = site.node(Op.SOFTMAX, (x,), attrs)
     if dtype is DType.S16 and site.out.quant not in (None, node.type.quant):
-        return site.node(Op.SOFTMAX, (x,), replace(attrs, quant=site.out.quant))
+        return site.node(Op.SOFTMAX, (x,), replace(attrs, nearly=site.out.quant))
     return node
 
 

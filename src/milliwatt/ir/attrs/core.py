@@ -138,13 +138,14 @@ class Concat(Attrs):
 class Softmax(Attrs):
     """Softmax over the last axis; the quantization of the result is fixed by its element type.
 
-    `dtype` is s16 where an s8 operand has an s16 result, None for the operand's own type. `quant`
-    is of an s16 result whose scale is not quite the specification's: within a thousandth of it.
+    `dtype` is s16 where an s8 operand has an s16 result, None for the operand's own type. `nearly`
+    is of an s16 result whose scale is not quite the specification's: within a thousandth of it. It
+    is not called `quant`, for no step chooses it.
     """
 
     beta: float = 1.0
     dtype: DType | None = None
-    quant: Quant | None = None
+    nearly: Quant | None = None
 
 
 @dataclass(frozen=True)

@@ -132,13 +132,13 @@ def _infer_softmax(attrs: Softmax, ins: Types) -> Type:
     want(len(ins[0].shape) >= 1, "input is a scalar; one axis or more wanted")
     out = _infer_fixed(PROBABILITY, ins[0])
     if attrs.dtype in (None, out.dtype):
-        return _nearly(out, attrs.quant)
+        return _nearly(out, attrs.nearly)
     if (out.dtype, attrs.dtype) != (DType.S8, DType.S16):
         raise UnsupportedOp(
             f"input is {out.short}, the result {attrs.dtype}; {out.dtype}"
             f"{' or s16' if out.dtype is DType.S8 else ''} wanted for the result"
         )
-    return _nearly(Type(out.shape, DType.S16, WIDE_PROBABILITY), attrs.quant)
+    return _nearly(Type(out.shape, DType.S16, WIDE_PROBABILITY), attrs.nearly)
 
 
 def _nearly(out: Type, quant: Quant | None) -> Type:
