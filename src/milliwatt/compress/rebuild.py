@@ -13,7 +13,18 @@ from typing import Literal
 import numpy as np
 
 from milliwatt.compress.choose import Choice, Range, grid, scan_result
-from milliwatt.compress.rules import F32, RULES, S8, S16, WEIGHTED, has_form, is_plain, shares
+from milliwatt.compress.rules import (
+    F32,
+    RULES,
+    S8,
+    S16,
+    WEIGHTED,
+    Follows,
+    follows,
+    has_form,
+    is_plain,
+    shares,
+)
 from milliwatt.compress.weights import quantize_bias, quantize_weight
 from milliwatt.ir.attrs import Attrs, Pad, Quantize
 from milliwatt.ir.attrs.control import Part, State, bundle_type
@@ -226,7 +237,8 @@ class Rebuild:
         if isinstance(attrs, Pad) and attrs.value is not None and quant is not None:
             filled = quantize_array(np.array(attrs.value), Type((), dtype, quant))
             return replace(attrs, value=int(filled))
-        if any(field.name == "quant" for field in fields(attrs)):
+        is_free = follows(node, dtype) is not Follows.FIXED
+        if is_free and any(field.name == "quant" for field in fields(attrs)):
             return replace(attrs, quant=quant)  # type: ignore[call-arg]
         return attrs
 
