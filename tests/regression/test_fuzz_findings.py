@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import flatbuffers
@@ -11,11 +12,20 @@ from ai_edge_litert import schema_py_generated as tflite
 from bench.fuzz_path import check
 
 from milliwatt.compiler.program import compile_graph
-from milliwatt.errors import ImportFailed, UnsupportedOp
+from milliwatt.errors import ImportFailed, InvalidGraph, UnsupportedOp
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.formats.tflite_read.moves import known
 from milliwatt.formats.tflite_writer import write_tflite
-from milliwatt.ir.attrs import Attrs, Conv2d, Elementwise, Pad, Unary
+from milliwatt.ir.attrs import (
+    Attrs,
+    Conv2d,
+    Elementwise,
+    FullyConnected,
+    Pad,
+    Reshape,
+    Transpose,
+    Unary,
+)
 from milliwatt.ir.attrs.move import StridedSlice
 from milliwatt.ir.attrs.pointwise import Pointwise
 from milliwatt.ir.attrs.reduce import Detection
@@ -72,6 +82,28 @@ def test_known_constants_that_float32_cannot_hold() -> None:
     held = constant(np.array([100, 1], np.int8), "held", Quant.per_tensor(3e38))
     node = Node(Op.DEQUANTIZE, (held,), Attrs(), "y")
     assert known(node) is node
+
+
+def test_scales_stay_on_their_axis() -> None:
+    """Reshaped, values with a scale for each channel have none for each index of that axis."""
+    scales = Quant.per_axis(np.float32([0.5, 0.25, 1.0, 2.0]), 0)
+    x = graph_input((4, 2), DType.S8, "x", scales)
+    for attrs, op in ((Reshape((1, 8)), Op.RESHAPE), (Transpose((1, 0)), Op.TRANSPOSE)):
+        with pytest.raises(InvalidGraph, match=r"^y \(\w+\): s8\[.*\] has 4 scales on axis 0; "):
+            Node(op, (x,), attrs, "y")
+    with pytest.raises(InvalidGraph, match="has 4 scales on axis 2; one per index of the axis"):
+        graph_input((4, 2), DType.S8, "x", replace(scales, axis=2))
+
+
+@pytest.mark.parametrize("scale", [1e-45, 3e38])
+def test_a_bias_whose_scale_float32_cannot_hold_is_written_without(scale: float) -> None:
+    x = graph_input((1, 2), DType.S8, "x", Quant.per_tensor(scale))
+    weight = constant(np.ones((3, 2), np.int8), "weight", Quant.per_tensor(min(scale, 50.0)))
+    bias = constant(np.ones(3, np.int32), "bias")
+    attrs = FullyConnected(quant=Quant.per_tensor(1.0))
+    node = Node(Op.FULLY_CONNECTED, (x, weight, bias), attrs, "y")
+    graph = read_tflite(write_tflite(Graph((x,), (node,))))
+    assert graph.outputs[0].src[2].type.quant is None
 
 
 def test_messages_are_short_however_long_the_list_they_tell_of() -> None:

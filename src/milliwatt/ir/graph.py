@@ -60,6 +60,14 @@ class Node:
                 f"{self.name} ({self.op}): {inferred.short} takes {inferred.nbytes:,} bytes; "
                 f"at most {MAX_BYTES:,} wanted"
             )
+        quant = inferred.quant
+        if quant is not None and quant.axis is not None:
+            sizes = inferred.shape[quant.axis : quant.axis + 1] if quant.axis >= 0 else ()
+            if sizes != (len(quant.scale),):
+                raise InvalidGraph(
+                    f"{self.name} ({self.op}): {inferred.short} has {len(quant.scale)} scales on "
+                    f"axis {quant.axis}; one per index of the axis wanted"
+                )
         object.__setattr__(self, "type", inferred)
 
     @property

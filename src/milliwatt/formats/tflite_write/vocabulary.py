@@ -93,14 +93,20 @@ def _unfolded(node: Node) -> Node:
 
 
 def _scaled_bias(node: Node) -> Node:
-    """The node with the scale of its bias stated, which interpreters check: x's times weight's."""
+    """The node with the scale of its bias stated, which interpreters check: x's times weight's.
+
+    The same node where float32 cannot hold that.
+    """
     attrs = node.attrs
     if not isinstance(attrs, Conv2d | FullyConnected) or len(node.src) < 3:
         return node
     x, weight, bias = node.src
     if bias.type.quant or not bias.is_constant or not (x.type.quant and weight.type.quant):
         return node
-    products = np.float32(x.type.scale) * weight.type.quant.scales
+    with np.errstate(over="ignore"):
+        products = np.float32(x.type.scale) * weight.type.quant.scales
+    if not (np.isfinite(products) & (products > 0)).all():
+        return node
     axis = None if len(products) == 1 else 0
     quant = Quant(tuple(float(p) for p in products), (0,) * len(products), axis)
     scaled = constant(bias.value, bias.name, quant, bias.type.dtype)
