@@ -35,6 +35,7 @@ from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.ops.detection import detection_parts
 from milliwatt.ir.types import DType, Quant
 from support.single_ops import GRID, single_op
+from support.tflite_build import File
 from support.tflite_edit import edited, operator, tensor
 
 
@@ -82,6 +83,17 @@ def test_known_constants_that_float32_cannot_hold() -> None:
     held = constant(np.array([100, 1], np.int8), "held", Quant.per_tensor(3e38))
     node = Node(Op.DEQUANTIZE, (held,), Attrs(), "y")
     assert known(node) is node
+
+
+@pytest.mark.parametrize(("kind", "message"), [("FILL", "9999 axes"), ("BROADCAST_ARGS", "9999 ")])
+def test_shapes_of_thousands_of_axes(kind: str, message: str) -> None:
+    """A shape that is an operand is as long as the file; NumPy takes 32 axes or 64."""
+    file = File("main")
+    (main,) = file.parts
+    long = main.tensor("long", "s32", (9999,), value=np.full(9999, 9, np.int32))
+    one = main.tensor("one", "s32", (1,) if kind == "BROADCAST_ARGS" else (), value=np.int32([1]))
+    main.ends([], main.add(kind, [long, one], [main.tensor("y", "s32", (1,))]))
+    assert message in refusal(file.write())
 
 
 def test_scales_stay_on_their_axis() -> None:

@@ -14,6 +14,8 @@ from milliwatt.ir.attrs.control import Part, State, bundle_type
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType, Quant, Type
 
+MAX_AXES = 32
+"""What NumPy takes in every version and function that references use."""
 MAX_BYTES = 1 << 28
 """Largest value a graph may hold: far above any microcontroller, far below a computer's memory."""
 
@@ -55,6 +57,10 @@ class Node:
             inferred = row.infer(self.attrs, [s.type for s in self.src])
         except (InvalidGraph, UnsupportedOp) as error:
             raise type(error)(f"{self.name} ({self.op}): {error}") from None
+        if len(inferred.shape) > MAX_AXES:
+            raise InvalidGraph(
+                f"{self.name} ({self.op}): {len(inferred.shape)} axes; at most {MAX_AXES} wanted"
+            )
         if inferred.nbytes > MAX_BYTES:
             raise InvalidGraph(
                 f"{self.name} ({self.op}): {inferred.short} takes {inferred.nbytes:,} bytes; "

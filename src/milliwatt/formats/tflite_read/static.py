@@ -8,6 +8,7 @@ import numpy as np
 
 from milliwatt.formats.tflite_read.moves import known, numbers
 from milliwatt.formats.tflite_read.site import Reader, Site
+from milliwatt.formats.tflite_schema import MAX_RANK
 from milliwatt.ir.attrs.move import BroadcastTo
 from milliwatt.ir.graph import Node, constant
 from milliwatt.ir.ops import Op
@@ -74,6 +75,8 @@ def _range(site: Site) -> Node:
 def _broadcast_args(site: Site) -> Node:
     """The shape that two shapes broadcast to."""
     first, second = site.parameter(0), site.parameter(1)
+    if max(first.size, second.size) > MAX_RANK:
+        site.fail(f"shapes of {first.size} and {second.size} axes; at most {MAX_RANK} wanted")
     try:
         shape = np.broadcast_shapes(
             *(tuple(int(d) for d in s.reshape(-1)) for s in (first, second))
