@@ -209,7 +209,7 @@ def _reshape(streamer: Streamer, node: Node) -> Flow | None:
     for axis, size in enumerate(attrs.shape):
         if size == flow.length and math.prod(attrs.shape[:axis]) == outer:
             shape = (*attrs.shape[:axis], flow.step, *attrs.shape[axis + 1 :])
-            fresh = Node(Op.RESHAPE, (flow.node,), Reshape(shape), node.name)
+            fresh = Node(Op.RESHAPE, (flow.node,), replace(attrs, shape=shape), node.name)
             return replace(flow, node=fresh, whole=node, axis=axis)
     return None
 

@@ -60,8 +60,8 @@ def moves(site: Site, x: Node, *steps: tuple[Op, Attrs], result: int = 0) -> Nod
 def _is_idle(op: Op, attrs: Attrs, x: Node) -> bool:
     """True where the step gives `x` back."""
     match attrs:
-        case Reshape(shape):
-            return shape == x.type.shape
+        case Reshape(shape, stored):
+            return shape == x.type.shape and stored in (None, x.type.quant)
         case Transpose(perm):
             return list(perm) == sorted(perm)
         case Pad(paddings):

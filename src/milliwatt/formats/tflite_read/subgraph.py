@@ -11,6 +11,7 @@ from milliwatt.formats.tflite_read.memory import Role, SubgraphMemory, held_cons
 from milliwatt.formats.tflite_read.moves import known
 from milliwatt.formats.tflite_read.names import Names
 from milliwatt.formats.tflite_read.refusals import unknown_operator
+from milliwatt.formats.tflite_read.relabel import COPIES, as_declared
 from milliwatt.formats.tflite_read.site import Branch, Handle, Result, Site, Value
 from milliwatt.formats.tflite_read.unsigned import (
     COMPUTES,
@@ -343,6 +344,7 @@ class SubgraphReader:
                 site.fail(f"{out} is {out.dtype}; type RESOURCE wanted for a variable")
             self._handles[out.index] = result
             return
+        result = as_declared(site.kind, result, out)
         _agree(site, result, out)
         if result.type.dtype in (DType.S32, DType.S64, DType.BOOL):
             result = known(result)  # shapes computed from shapes
@@ -378,6 +380,8 @@ def _agree(site: Site, node: Node, declared: Tensor) -> None:
             f"{wanted}{list(declared.shape)}"
         )
     if found.quant == declared.quant:
+        return
+    if found.quant is not None and declared.quant is None and site.kind in COPIES:
         return
     # Indices and truth values carry scales that TFLite never looks at.
     if found.quant is None and found.dtype in (DType.S32, DType.S64, DType.BOOL):

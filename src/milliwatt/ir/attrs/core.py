@@ -115,9 +115,14 @@ class Pad(Attrs):
 
 @dataclass(frozen=True)
 class Reshape(Attrs):
-    """Row-major reshape; `shape` has no -1."""
+    """Row-major reshape; `shape` has no -1.
+
+    `stored` is the quantization under which the same integers are read from here on, None for the
+    operand's own.
+    """
 
     shape: tuple[int, ...]
+    stored: Quant | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from milliwatt.ir.attrs import Concat, Pad, Reshape, Transpose
-from milliwatt.ir.ops.common import want
+from milliwatt.ir.ops.common import want, want_quant
 from milliwatt.ir.ops.table import Op, OpDef
 from milliwatt.ir.types import DType, Type
 
@@ -51,7 +51,12 @@ def _infer_reshape(attrs: Reshape, ins: Types) -> Type:
         math.prod(attrs.shape) == ins[0].size and all(d >= 1 for d in attrs.shape),
         f"{ins[0].short} does not reshape to {list(attrs.shape)}",
     )
-    return Type(attrs.shape, ins[0].dtype, ins[0].quant)
+    if attrs.stored is None:
+        return Type(attrs.shape, ins[0].dtype, ins[0].quant)
+    out = Type(attrs.shape, ins[0].dtype, attrs.stored)
+    want(not out.dtype.is_float, f"{ins[0].short} has no quantization to change; None wanted")
+    want_quant(out, "result")
+    return out
 
 
 def _run_reshape(attrs: Reshape, out: Type, ins: Types, args: Arrays) -> np.ndarray:
