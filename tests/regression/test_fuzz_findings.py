@@ -191,6 +191,17 @@ def test_only_zeros_stand_for_no_bias() -> None:
     assert sorted(len(n.src) for n in graph.nodes() if n.op is Op.CONV2D) == [3, 3]
 
 
+@pytest.mark.parametrize("op", [Op.SQUARED_DIFFERENCE, Op.RSQRT])
+def test_factors_that_vanish(op: Op) -> None:
+    """The scale of the result is so large that its product with another is infinite."""
+    large = Quant.per_tensor(3e38)
+    src = tuple(
+        graph_input((3,), DType.S8, name, large) for name in "xz"[: 1 + (op is not Op.RSQRT)]
+    )
+    outcome = check(write_tflite(Graph(src, (Node(op, src, Pointwise(large), "y"),))))
+    assert outcome.kind == "compiled", outcome.problem
+
+
 def test_constants_are_not_folded_to_infinity() -> None:
     outcome = check(write_tflite(convolution(1e30)))
     assert outcome.kind == "compiled", outcome.problem

@@ -172,7 +172,9 @@ def difference_factors(out: Type, ins: Types) -> tuple[tuple[int, int], ...]:
     """(multiplier, shift) of both operands and of the square of their difference."""
     twice_max = 2.0 * max(ins[0].scale, ins[1].scale)
     left = DIFFERENCE_LEFT_SHIFT if out.dtype is S8 else 0
-    last = twice_max * twice_max / float(np.float32(1 << 2 * left) * np.float32(out.scale))
+    with np.errstate(over="ignore"):
+        scale = float(np.float32(1 << 2 * left) * np.float32(out.scale))
+    last = twice_max * twice_max / scale
     reals = (ins[0].scale / twice_max, ins[1].scale / twice_max, last)
     return tuple(fx.quantize_multiplier(r) for r in reals)
 

@@ -152,7 +152,8 @@ def _run_rsqrt(attrs: Pointwise, out: Type, ins: Types, args: Arrays) -> np.ndar
     x = args[0].astype(np.int64) - ins[0].zero_point
     root, shift = _inverse_square_root(np.maximum(x, 1))
     raised = fx.multiply_by_quantized_multiplier(np.ones_like(x), root, shift + _RSQRT_SHIFT)
-    scale = float(np.sqrt(np.float32(ins[0].scale)) * np.float32(out.scale))
+    with np.errstate(over="ignore"):
+        scale = float(np.sqrt(np.float32(ins[0].scale)) * np.float32(out.scale))
     # A product that vanishes in float32 gives the largest multiplier, as its neighbours do.
     multiplier, out_shift = fx.quantize_multiplier(1.0 / max(scale, _LEAST_F32))
     values = fx.multiply_by_quantized_multiplier(raised, multiplier, out_shift - _RSQRT_SHIFT)
