@@ -25,13 +25,13 @@ def stream_model(
     streaming = api.stream(graph, frames=frames, axis=axis)
     with waiting(f"running the window and the stream on {target.name}"):
         report = stream_report(graph, streaming, target, axis=axis)
-    if output is not None:
+    if output is not None and not report.different:
         api.save(streaming, output)
     if as_json:
         show_json({"model": graph.name, "output": str(output or ""), **report.to_dict()})
     else:
         show(*stream_view(report))
-        if output is not None:
+        if output is not None and not report.different:
             note(f"wrote {output}")
     if report.different:
         raise Mismatch(

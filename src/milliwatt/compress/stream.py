@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from milliwatt.compress.stream_flow import Flow, Streamer
-from milliwatt.compress.stream_recurrent import carries_on
+from milliwatt.compress.stream_flow import Flow, Streamer, TooFew
 from milliwatt.compress.stream_rules import advance
-from milliwatt.errors import InvalidGraph, UnsupportedOp
+from milliwatt.errors import BadData, InvalidGraph, UnsupportedOp
 from milliwatt.ir.attrs import Input
 from milliwatt.ir.fold import unique_names
 from milliwatt.ir.graph import Graph, Node, graph_input
@@ -38,13 +37,25 @@ def stream(graph: Graph, *, frames: int = 1, axis: int = 1) -> Graph:
         frames: new frames a run, a multiple of the product of the strides along time.
         axis: the time axis of the inputs.
     Raises: UnsupportedOp naming the layers that look at the edges of the window or ahead, and what
-        to change; InvalidGraph where inputs have no such axis or `frames` does not fit.
+        to change; InvalidGraph where inputs have no such axis or `frames` does not fit; BadData
+        for arguments that are no whole numbers.
     """
     window = _length(graph, axis, frames), frames
+    try:
+        return _stream(graph, axis, window)
+    except TooFew as error:
+        more = frames * error.factor
+        if more < window[0]:
+            _stream(graph, axis, (window[0], more))  # a network that cannot stream at all says so
+        raise
+
+
+def _stream(graph: Graph, axis: int, window: tuple[int, int]) -> Graph:
+    """The streaming graph of the kind that `graph` is of."""
     refusal = None
     try:
         # What carries on from window to window is no function of the last one.
-        done = None if carries_on(graph) else _build(graph, axis, window, sliding=True)
+        done = None if graph.updates else _build(graph, axis, window, sliding=True)
         if done is not None:
             return done
     except UnsupportedOp as error:
@@ -59,13 +70,22 @@ def stream(graph: Graph, *, frames: int = 1, axis: int = 1) -> Graph:
 
 def _length(graph: Graph, axis: int, frames: int) -> int:
     """The inputs' number of frames; InvalidGraph where they have none or too few."""
+    for name, number in (("axis", axis), ("frames", frames)):
+        if type(number) is not int or number < (name == "frames"):
+            least = "1 or more" if name == "frames" else "0 or more"
+            raise BadData(f"stream: {name} is {number!r}; a whole number, {least}, wanted")
     sizes = {n.name: n.type.shape[axis] for n in graph.inputs if len(n.type.shape) > axis >= 0}
     if len(set(sizes.values())) != 1:
         raise InvalidGraph(
-            f"{graph.name}: inputs have {sizes or 'no values'} frames along axis {axis}; "
+            f"{graph.name}: inputs have {sizes or 'no'} frames along axis {axis}; "
             "one number of frames wanted, pass axis="
         )
     length = next(iter(sizes.values()))
+    if length == 1:
+        raise InvalidGraph(
+            f"{graph.name}: inputs have one frame along axis {axis}; the model takes a frame a run "
+            "already, or its time axis is another: pass axis="
+        )
     if not 1 <= frames < length:
         raise InvalidGraph(
             f"{graph.name}: {frames} new frames of a window of {length}; 1 to {length - 1} wanted"

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from milliwatt.errors import UnsupportedOp
+from milliwatt.errors import InvalidGraph, UnsupportedOp
 from milliwatt.ir.attrs import Concat
 from milliwatt.ir.attrs.move import StridedSlice
 from milliwatt.ir.graph import Graph, Node, state
@@ -42,6 +42,14 @@ class Flow:
     def end(self) -> int:
         """The first position that is not known yet."""
         return self.first + self.step
+
+
+class TooFew(InvalidGraph):
+    """A stride along time that the new positions are no multiple of: `factor` times as many are."""
+
+    def __init__(self, message: str, factor: int) -> None:
+        super().__init__(message)
+        self.factor = factor
 
 
 class Streamer:

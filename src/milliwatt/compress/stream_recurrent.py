@@ -13,23 +13,13 @@ from milliwatt.compress.stream_flow import Flow, Streamer
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs.control import Part, bundle_type
 from milliwatt.ir.attrs.recurrent import Lstm, Scan
-from milliwatt.ir.graph import Graph, Node
+from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.lstm import lstm_parts
 from milliwatt.ir.types import Type
 
 LAYERS = (Op.SCAN, Op.LSTM)
 """Layers that carry states from frame to frame by themselves."""
-
-
-def carries_on(graph: Graph) -> bool:
-    """True where a recurrent layer begins with what the run before left."""
-    return any(
-        operand.op is Op.STATE
-        for node in graph.nodes()
-        if node.op in LAYERS
-        for operand in _starts(node)
-    )
 
 
 def _sequences(node: Node) -> tuple[Node, ...]:

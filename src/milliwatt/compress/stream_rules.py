@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from milliwatt.compress import stream_recurrent
-from milliwatt.compress.stream_flow import Flow, Streamer
-from milliwatt.errors import InvalidGraph, UnsupportedOp
+from milliwatt.compress.stream_flow import Flow, Streamer, TooFew
+from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Concat, Conv2d, Mean, Pad, Pool2d, Reshape, Transpose
 from milliwatt.ir.attrs.move import StridedSlice
 from milliwatt.ir.graph import Node
@@ -131,9 +131,10 @@ def _window(streamer: Streamer, node: Node) -> Flow | Node | None:
             streamer.refuse(node, replace(flow, blame=padded), "pads the window")
         return on(0, (total - 1) * stride + span)
     if flow.step % stride:
-        raise InvalidGraph(
+        raise TooFew(
             f"{node.name} ({node.op}): stride {stride} along time on {flow.step} new positions a "
-            f"run; pass frames= a multiple of {stride} times as many"
+            f"run; pass frames= {stride // math.gcd(stride, flow.step)} times as many",
+            stride // math.gcd(stride, flow.step),
         )
     step = flow.step // stride
     first = (flow.end - span + before) // stride - step + 1

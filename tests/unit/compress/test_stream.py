@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from milliwatt.compress.stream import stream
-from milliwatt.errors import InvalidGraph, UnsupportedOp
+from milliwatt.errors import BadData, InvalidGraph, UnsupportedOp
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.ir.attrs import (
     RELU,
@@ -28,7 +28,7 @@ from milliwatt.ir.attrs import (
     Unary,
 )
 from milliwatt.ir.attrs.move import StridedSlice
-from milliwatt.ir.graph import Graph, Node, constant, graph_input
+from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.reference import Session, run
 from milliwatt.ir.types import DType, Quant
@@ -273,12 +273,39 @@ def test_numbers_of_frames() -> None:
     net = Net(12, 12)
     net.conv((3, 3), stride=2)
     net.flat()
-    with pytest.raises(InvalidGraph, match=r"conv2d_1 .*stride 2 .*frames= a multiple of 2"):
+    with pytest.raises(InvalidGraph, match=r"conv2d_1 .*stride 2 .*frames= 2 times as many"):
         stream(net.graph())
     with pytest.raises(InvalidGraph, match=r"12 new frames of a window of 12; 1 to 11 wanted"):
         stream(net.graph(), frames=12)
-    with pytest.raises(InvalidGraph, match=r"along axis 7"):
+    with pytest.raises(InvalidGraph, match=r"inputs have no frames along axis 7"):
         stream(net.graph(), axis=7)
+    with pytest.raises(InvalidGraph, match=r"one frame along axis 0; .*already, or .*pass axis="):
+        stream(net.graph(), axis=0)
+    for wrong in ({"frames": 1.5}, {"frames": True}, {"frames": 0}, {"axis": None}, {"axis": -1}):
+        with pytest.raises(BadData, match=r"stream: (frames|axis) is .* a whole number"):
+            stream(net.graph(), **wrong)
+
+
+def test_padding_is_told_before_strides() -> None:
+    """A network that no number of frames helps says so, not how many frames it wants."""
+    net = Net(13, 12)
+    net.conv((3, 3), stride=2, time_padding=(1, 1))
+    net.flat()
+    with pytest.raises(UnsupportedOp, match=r"padded along time: conv2d_1"):
+        stream(net.graph())
+
+
+def test_a_window_with_a_state_is_no_window() -> None:
+    """What a state holds depends on more than the last window."""
+    net = Net(14, 6)
+    x = net.x
+    total = state(np.zeros(x.type.shape, np.int8), "total", x.type.quant)
+    new = net.add(Op.ADD, (total, x), Elementwise(quant=x.type.quant))
+    net.flat()
+    net.dense()
+    graph = Graph((x,), (net.last,), ((total, new),))
+    with pytest.raises(UnsupportedOp, match=r"reads total, a state that changes once a window"):
+        stream(graph)
 
 
 def test_streaming_wake_word_model() -> None:
