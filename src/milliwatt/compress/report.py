@@ -14,10 +14,11 @@ from milliwatt.compress.promote import Promotion
 from milliwatt.compress.rules import WEIGHTED, is_plain
 from milliwatt.compress.samples import Data, batches, runs
 from milliwatt.errors import InvalidGraph
+from milliwatt.ir.attrs import Elementwise
 from milliwatt.ir.attrs.recurrent import Scan
 from milliwatt.ir.batch import batch_size
 from milliwatt.ir.fold import fold_batch_norm, fold_constants, fuse_activation
-from milliwatt.ir.graph import Graph, Node
+from milliwatt.ir.graph import Graph, Node, constant
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.quantization import dequantize_array, quantize_array
 
@@ -93,8 +94,16 @@ def prepare(graph: Graph) -> Graph:
 
     In the bodies of scans too, whose nodes get the scan's name before theirs.
     """
-    inside = graph.rewrite(_prepare_body)
+    inside = graph.rewrite(_prepare_body).rewrite(_as_product)
     return fuse_activation(fold_batch_norm(fold_constants(inside)))
+
+
+def _as_product(node: Node) -> Node | None:
+    """-x as x times -1: of integers TFLM has no NEG, and LiteRT's does not rescale."""
+    if node.op is not Op.NEG or not node.type.dtype.is_float:
+        return None
+    minus = constant(np.array([-1.0], np.float32), f"{node.name}.minus_one")
+    return Node(Op.MUL, (node.src[0], minus), Elementwise(), node.name)
 
 
 def _prepare_body(node: Node) -> Node | None:

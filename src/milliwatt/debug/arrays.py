@@ -30,15 +30,22 @@ _DAMAGED = (
 def read_arrays(path: Path, graph: Graph) -> tuple[np.ndarray, ...]:
     """One array for every input of the graph.
 
-    A .npy file serves graphs of one input. A .npz holds arrays under the inputs' names; for one
-    input the name `x`, or a single array of any name, will do. Pickled objects are refused.
+    A .npy file serves graphs of one input. A .npz holds arrays under the inputs' names, or without
+    names (`np.savez(path, a, b)`) in their order; for one input the name `x`, or a single array of
+    any name, will do. Pickled objects are refused.
     Raises: BadData naming the file.
     """
-    arrays = _read(path, lambda names: _wanted(names, graph))
+    found: list[str] = []
+
+    def choose(names: list[str]) -> list[str]:
+        found.extend(names)
+        return _wanted(names, graph)
+
+    arrays = _read(path, choose)
     if len(arrays) != len(graph.inputs):
         wanted = ", ".join(node.name for node in graph.inputs)
         raise BadData(
-            f"{path}: holds {', '.join(arrays) or 'nothing'}; arrays named {wanted} wanted"
+            f"{path}: holds {', '.join(found or arrays) or 'nothing'}; arrays named {wanted} wanted"
         )
     return tuple(arrays.values())
 
@@ -78,13 +85,15 @@ def _read(path: Path, choose: Callable[[list[str]], list[str]]) -> dict[str, np.
 
 
 def _wanted(names: list[str], graph: Graph) -> list[str]:
-    """Which of a file's arrays are the inputs, in order; all where it cannot be told."""
+    """Which of a file's arrays are the inputs, in order; none where it cannot be told."""
     inputs = [node.name for node in graph.inputs]
     if all(name in names for name in inputs):
         return inputs
     if len(inputs) == 1 and "x" in names:
         return ["x"]
-    return names
+    # A mistyped name must not put an array in another input's place.
+    unnamed = all(name == f"arr_{at}" for at, name in enumerate(names))
+    return names if len(inputs) == 1 or unnamed else []
 
 
 def _check_kind(path: Path) -> None:

@@ -29,6 +29,7 @@ from milliwatt.ir.attrs import (
     Unary,
 )
 from milliwatt.ir.attrs.control import If
+from milliwatt.ir.attrs.matrix import TransposeConv2d
 from milliwatt.ir.attrs.move import ShiftIn
 from milliwatt.ir.graph import Graph, Node, constant, graph_input, parts, state
 from milliwatt.ir.ops import Op
@@ -317,3 +318,20 @@ def test_scans_are_unrolled_for_tflm(steps: int) -> None:
         np.testing.assert_allclose(
             oracle.run_all([values])[0], session.run([values])[0], rtol=1e-5, atol=1e-6
         )
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 1), (3, 1), (2, 2), (3, 2), (1, 1)])
+def test_transposed_convolutions_without_padding_open_in_litert(kernel: int, stride: int) -> None:
+    size = (5 - 1) * stride + kernel
+    x = graph_input((1, 5, 5, 4), DType.F32, "x")
+    values = np.random.default_rng(0).normal(0, 1, (2, kernel, kernel, 4)).astype(np.float32)
+    weight = constant(values, "weight")
+    attrs = TransposeConv2d((size, size), (stride, stride), (0, 0))
+    graph = Graph((x,), (Node(Op.TRANSPOSE_CONV2D, (x, weight), attrs, "y"),))
+    inputs = random_inputs(graph, 0)
+    model = write_tflite(graph)
+    for oracle in (Tflm(model), LiteRt(model)):
+        np.testing.assert_allclose(
+            oracle.run_all(inputs)[0], run(graph, inputs)[0], rtol=1e-5, atol=1e-5
+        )
+    assert print_graph(read_tflite(model)) == print_graph(graph)

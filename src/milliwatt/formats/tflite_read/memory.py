@@ -65,6 +65,12 @@ class SubgraphMemory:
         known = variables.add(key, raw_name, like, value)
         kind = known.type
         if isinstance(key, Handle) and not variables.changes(key):
+            if not variables.is_given(key):
+                raise UnsupportedOp(
+                    f"variable {raw_name[:80]!a} is read, and nothing ever gives it a value; its "
+                    "weights were not saved, export the model from a saved model or with a "
+                    "signature that initializes them"
+                )
             return held_constant(known.value, kind, name)
         if self._role == "branch":
             return graph_input(kind.shape, kind.dtype, name, kind.quant)

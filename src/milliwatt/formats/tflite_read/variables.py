@@ -55,6 +55,10 @@ class Variables:
         """What an init subgraph stores in a variable; a later one replaces it."""
         self._given[key] = value
 
+    def is_given(self, key: Hashable) -> bool:
+        """True where an init subgraph has stored a value."""
+        return key in self._given
+
     def add(self, key: Hashable, raw_name: str, like: Type, value: np.ndarray | None) -> Variable:
         """The variable `key`; of type `like` where this is its first use."""
         if key not in self._known:

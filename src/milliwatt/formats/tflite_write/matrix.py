@@ -26,8 +26,11 @@ def _transpose_conv(node: Node, a: Any) -> Written:
             f"{node.name} ({node.op}): offset {list(a.offset)}; {same} (SAME) or [0, 0] (VALID) "
             "wanted; TFLite has no other"
         )
+    # LiteRT checks the size that a scheme gives the convolution; SAME wants it of full strides.
+    inner = node.src[0].type.shape[1:3]
+    full = all(n == -(-s // step) for n, s, step in zip(inner, a.size, a.stride, strict=True))
     options: dict[int, Field] = {
-        0: ("b", _SAME if a.offset == tuple(same) else _VALID),
+        0: ("b", _SAME if a.offset == tuple(same) and (full or any(same)) else _VALID),
         3: fused(a.clamp, node),
     }
     strides: dict[int, Field] = {1: ("i", a.stride[1]), 2: ("i", a.stride[0])}
