@@ -38,8 +38,11 @@ SLOW = (
     "property/test_passes.py",
     "property/test_states.py",
     "regression/test_fuzz_slice.py",
+    "unit/compiler/test_scan.py",
+    "unit/compress/test_int16.py",
     "unit/compress/test_operators.py",
     "unit/compress/test_scans.py",
+    "unit/compress/test_states.py",
     "unit/formats/test_bridge.py::test_any_batch_is_the_samples_one_by_one",
     "unit/formats/test_bridge.py::test_networks_train_a_step",
     "unit/formats/test_layout.py",
@@ -49,6 +52,7 @@ SLOW = (
     "unit/formats/test_torch_errors.py",
     "unit/formats/test_torch_recurrent.py",
     "unit/test_doc_pages.py",
+    "unit/test_docs.py::test_the_tutorial",
     "unit/zoo/test_digits.py",
 )
 
