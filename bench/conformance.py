@@ -1,6 +1,6 @@
 """Generated .tflite files against TensorFlow Lite Micro: reference, host C, emulated Cortex-M4.
 
-    python -m bench.conformance [--count 1500] [--boards host cortex-m4] [--emulated 150]
+    python -m bench.conformance [--count 1500] [--boards host cortex-m4] [--emulated 165]
     python -m bench.conformance --folder DIR
 
 The suite is the files of one operator that the tests draw (every pair of operator and type, all
@@ -46,7 +46,7 @@ from support.ladder import refusal, results
 from support.random_graphs import random_graph
 from support.single_ops import GRID, random_frames
 
-COUNT, EMULATED, PER_FIRMWARE = 1500, 150, 60
+COUNT, EMULATED, PER_FIRMWARE = 1500, 165, 60
 # Of ten files one is a network of several operators.
 NETWORKS_EVERY = 10
 FIRST_SEED = 1_000_000

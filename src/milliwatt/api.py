@@ -136,6 +136,8 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     another suffix; InvalidGraph naming the node that TFLite cannot say; MilliwattError naming the
     file where it cannot be written.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise BadData(f"save: {type(path).__name__} given; a path wanted")
     if Path(path).suffix.lower() not in GRAPH_SUFFIXES:
         raise BadData(f"{path}: a name that ends in .mwg or .tflite wanted")
     write_graph(graph, Path(path))

@@ -22,6 +22,13 @@ from support.oracle import Tflm, litert
 from support.tflite_edit import edited
 
 
+def test_a_path_is_wanted() -> None:
+    x = graph_input((2,), DType.F32, "x")
+    graph = Graph((x,), (Node(Op.NEG, (x,), Pointwise(), "y"),))
+    with pytest.raises(BadData, match="save: int given; a path wanted"):
+        mw.save(graph, 5)  # type: ignore[arg-type]
+
+
 def test_a_mistyped_name_swaps_no_inputs(tmp_path: Path) -> None:
     a, b = (graph_input((2,), DType.F32, name) for name in ("in0", "in1"))
     graph = Graph((a, b), (Node(Op.SUB, (a, b), Elementwise(), "y"),))

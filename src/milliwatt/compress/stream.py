@@ -78,13 +78,13 @@ def _length(graph: Graph, axis: int, frames: int) -> int:
     if len(set(sizes.values())) != 1:
         raise InvalidGraph(
             f"{graph.name}: inputs have {sizes or 'no'} frames along axis {axis}; "
-            "one number of frames wanted, pass axis="
+            "one number of frames wanted, pass axis= (--axis)"
         )
     length = next(iter(sizes.values()))
     if length == 1:
         raise InvalidGraph(
             f"{graph.name}: inputs have one frame along axis {axis}; the model takes a frame a run "
-            "already, or its time axis is another: pass axis="
+            "already, or its time axis is another: pass axis= (--axis)"
         )
     if not 1 <= frames < length:
         raise InvalidGraph(

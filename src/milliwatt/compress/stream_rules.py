@@ -133,7 +133,7 @@ def _window(streamer: Streamer, node: Node) -> Flow | Node | None:
     if flow.step % stride:
         raise TooFew(
             f"{node.name} ({node.op}): stride {stride} along time on {flow.step} new positions a "
-            f"run; pass frames= {stride // math.gcd(stride, flow.step)} times as many",
+            f"run; pass frames= (--frames) {stride // math.gcd(stride, flow.step)} times as many",
             stride // math.gcd(stride, flow.step),
         )
     step = flow.step // stride

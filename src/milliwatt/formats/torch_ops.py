@@ -59,7 +59,9 @@ def _convolution(call: Call) -> Node:
     weight, signal = call.array("weight"), len(call.shape) == 3
     assert weight is not None
     if call.args["transposed"]:
-        raise call.unsupported("transposed convolution has no kernel; upsample by other means")
+        raise call.unsupported(
+            "transposed convolution is read from .tflite files only; upsample, then convolve"
+        )
     if len(call.shape) not in (3, 4):
         raise call.unsupported(
             f"the result has {len(call.shape)} axes; [N,C,L] or [N,C,H,W] wanted"

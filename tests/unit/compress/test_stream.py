@@ -273,7 +273,7 @@ def test_numbers_of_frames() -> None:
     net = Net(12, 12)
     net.conv((3, 3), stride=2)
     net.flat()
-    with pytest.raises(InvalidGraph, match=r"conv2d_1 .*stride 2 .*frames= 2 times as many"):
+    with pytest.raises(InvalidGraph, match=r"conv2d_1 .*stride 2 .*frames= .* 2 times as many"):
         stream(net.graph())
     with pytest.raises(InvalidGraph, match=r"12 new frames of a window of 12; 1 to 11 wanted"):
         stream(net.graph(), frames=12)
