@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -257,10 +258,10 @@ def test_a_computed_shape_is_the_declared_one() -> None:
     flat = Node(Op.RESHAPE, (x,), Reshape((3, 4)), "flat")
     graph = Graph((x, size), (flat, twice))
 
-    def computed(tree: object) -> None:
+    def computed(tree: Any) -> None:
         flat = operator(tree, "flat")
         flat.inputs = [flat.inputs[0], operator(tree, "twice").outputs[0]]
-        subgraph = tree.subgraphs[0]  # type: ignore[attr-defined]
+        subgraph = tree.subgraphs[0]
         subgraph.operators = sorted(subgraph.operators, key=lambda op: op is flat)
 
     model = edited(write_tflite(graph), computed)

@@ -52,14 +52,17 @@ def window_results() -> np.ndarray:
 
 
 def test_identical_over_the_recording() -> None:
-    """All results of ten seconds, bit for bit; every "marvin" is heard, nothing else is."""
+    """All results of ten seconds, bit for bit.
+
+    Nothing but "marvin" is heard; the model itself stays below its threshold at the third one.
+    """
     session = Session(mw.stream(model()))
     results = np.concatenate([session.run([frame])[0] for frame in frames()])
     assert len(results) == 311
     assert np.array_equal(results, window_results())
     ends = (np.arange(len(results)) * HOP + FRAME) / RATE
     heard = ends[results[:, 0] >= 115]  # 0.95 and more, the benchmark's threshold
-    assert all(any(a <= at <= b + 1 for at in heard) for a, b in spoken()[:1])
+    assert all(any(a <= at <= b + 1 for at in heard) for a, b in spoken()[:2])
     assert all(any(a <= at <= b + 1 for a, b in spoken()) for at in heard)
 
 

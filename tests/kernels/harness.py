@@ -12,6 +12,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -160,7 +161,8 @@ def check(node: Node, workers: list[Worker], seed: int = 0) -> Call:
     reach = wanted
     if wanted.dtype == np.float32 and getattr(node.attrs, "clamp", NO_CLAMP) != NO_CLAMP:
         # Sums round in proportion to what they hold before the activation cuts it.
-        open_ended = replace(node.attrs, clamp=NO_CLAMP)  # type: ignore[call-arg]
+        attrs: Any = node.attrs
+        open_ended = replace(attrs, clamp=NO_CLAMP)
         reach = OPS[node.op].reference(open_ended, node.type, types, values)
     call = bind(node)
     operands = [np.ascontiguousarray(values[i]) for i in call.operands]

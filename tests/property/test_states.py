@@ -24,14 +24,14 @@ from support.single_ops import random_inputs
 RUNS = 4
 
 
+def apart(graph: Graph, seed: int) -> Graph:
+    """The graph with names that no other seed's has."""
+    return graph.rewrite(lambda n: Node(n.op, n.src, n.attrs, f"{seed}/{n.name}"))
+
+
 def many(seeds: range) -> Graph:
     """The graphs of some seeds side by side: one firmware for all."""
-    graphs = [
-        random_stateful(seed, DType.S8).rewrite(
-            lambda n, s=seed: Node(n.op, n.src, n.attrs, f"{s}/{n.name}")  # type: ignore[misc]
-        )
-        for seed in seeds
-    ]
+    graphs = [apart(random_stateful(seed, DType.S8), seed) for seed in seeds]
     joined = Graph((), (), name="many")
     for graph in graphs:
         joined = replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ from support.tflite_edit import edited
 def test_a_path_is_wanted() -> None:
     x = graph_input((2,), DType.F32, "x")
     graph = Graph((x,), (Node(Op.NEG, (x,), Pointwise(), "y"),))
+    no_path: Any = 5
     with pytest.raises(BadData, match="save: int given; a path wanted"):
-        mw.save(graph, 5)  # type: ignore[arg-type]
+        mw.save(graph, no_path)
 
 
 def test_a_mistyped_name_swaps_no_inputs(tmp_path: Path) -> None:
@@ -64,12 +66,12 @@ def test_a_variable_that_nothing_sets_is_told() -> None:
     y = Node(Op.ADD, (x, kept), Elementwise(), "y")
     model = write_tflite(Graph((x,), (y,), ((kept, y),)))
 
-    def without_assignments(tree: object) -> None:
-        main = tree.subgraphs[0]  # type: ignore[attr-defined]
-        kinds = [c.builtinCode for c in tree.operatorCodes]  # type: ignore[attr-defined]
+    def without_assignments(tree: Any) -> None:
+        main = tree.subgraphs[0]
+        kinds = [c.builtinCode for c in tree.operatorCodes]
         dropped = (kinds.index(129), kinds.index(144))  # CALL_ONCE, ASSIGN_VARIABLE
         main.operators = [op for op in main.operators if op.opcodeIndex not in dropped]
-        del tree.subgraphs[1:]  # type: ignore[attr-defined]
+        del tree.subgraphs[1:]
 
     with pytest.raises(UnsupportedOp, match=r"variable .*kept.* nothing ever gives it a value"):
         read_tflite(edited(model, without_assignments))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,8 +31,8 @@ def assign(part: Part, handle: int, value: int) -> None:
     part.add("ASSIGN_VARIABLE", [handle, value], [], options("AssignVariable"))
 
 
-def read(part: Part, handle: int, name: str, dtype: str = "f32", **kind: object) -> int:
-    out = part.tensor(name, dtype, kind.pop("shape", (1, 2)), **kind)  # type: ignore[arg-type]
+def read(part: Part, handle: int, name: str, dtype: str = "f32", **kind: Any) -> int:
+    out = part.tensor(name, dtype, kind.pop("shape", (1, 2)), **kind)
     return part.add("READ_VARIABLE", [handle], [out], options("ReadVariable"))[0]
 
 
@@ -151,12 +152,12 @@ def test_variables_may_be_read_in_another_shape() -> None:
     compare(file.write())
 
 
-def variable_tensor(**kind: object) -> bytes:
+def variable_tensor(**kind: Any) -> bytes:
     """y = x + v, v a variable tensor that nothing writes."""
     file = File("main")
     (main,) = file.parts
     x = main.tensor("x", "f32", (1, 2))
-    v = main.tensor("v", "f32", (1, 2), variable=True, **kind)  # type: ignore[arg-type]
+    v = main.tensor("v", "f32", (1, 2), variable=True, **kind)
     main.ends([x], [add(main, x, v, "y")])
     return file.write()
 
