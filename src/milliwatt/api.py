@@ -16,6 +16,7 @@ from milliwatt.compiler.build import link
 from milliwatt.compiler.firmware import Firmware as Image
 from milliwatt.compiler.memory import draw_plan
 from milliwatt.compiler.program import Program, compile_graph
+from milliwatt.compiler.target import target_of
 from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.compress.quantize import quantize as quantize_graph
 from milliwatt.compress.report import layer_report
@@ -163,7 +164,7 @@ def build(
         memory; ToolMissing without the compiler; BadData for an unknown board or option.
     """
     target = board if isinstance(board, Board) else find_board(board)
-    program = compile_graph(graph)
+    program = compile_graph(graph, target_of(target))
     image = link(program, target, toolchain=toolchain, optimize=optimize, stack_bytes=stack_bytes)
     return Firmware(graph, program, image, toolchain, stack_bytes)
 

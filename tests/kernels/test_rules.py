@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from kernels.cases import CASES
+from kernels.harness import DSP_TARGET
 from kernels.harness import KERNELS, WARNINGS
-from milliwatt.compiler.bind import TABLE, bind, kernel_sources
+from milliwatt.compiler.bind import TABLE, Call, bind, call_of, kernel_sources
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Conv2d, Elementwise, FullyConnected, Reshape
 from milliwatt.ir.graph import Node, constant, graph_input
@@ -105,9 +106,9 @@ def test_warnings_of_zig(core: str, tmp_path: Path) -> None:
     _compile(zig, _everything(), tmp_path)
 
 
-def _one_node_a_row() -> Iterator[Node]:
+def _one_call_a_row() -> Iterator[Call]:
     for row in TABLE:
-        yield next(node for _, node in CASES if bind(node) and row.matches(node))
+        yield call_of(next(n for _, n in CASES if bind(n) and row.matches(n, DSP_TARGET)), row)
 
 
 def test_fields_are_the_struct(tmp_path: Path) -> None:
@@ -115,8 +116,7 @@ def test_fields_are_the_struct(tmp_path: Path) -> None:
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed; apt-get install gcc")
     text = '#include <stddef.h>\n#include "mw.h"\n'
-    for number, node in enumerate(_one_node_a_row()):
-        call = bind(node)
+    for number, call in enumerate(_one_call_a_row()):
         values = ["NULL" if isinstance(v, np.ndarray) else "1" for _, v in call.fields]
         kind, names = call.params_type, [name for name, _ in call.fields]
         # Too many values or too few are warnings, so errors; the order is checked by offset.

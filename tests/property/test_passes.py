@@ -34,7 +34,7 @@ def some_graph(seed: int, dtype: DType) -> Graph:
 def stages(graph: Graph) -> Iterator[tuple[str, Graph]]:
     """The graph after each pass."""
     seen: list[tuple[str, Graph]] = []
-    run_passes(graph, lambda name, after: seen.append((name, after)))
+    run_passes(graph, on_pass=lambda name, after: seen.append((name, after)))
     assert [name for name, _ in seen] == [name for name, _ in PASSES]
     yield from seen
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from milliwatt.compiler.rows import TABLE, Call, Field, Row
+from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs.control import Control
 from milliwatt.ir.graph import Node
@@ -18,31 +19,45 @@ from milliwatt.ir.ops.common import F32_MAX
 if TYPE_CHECKING:
     from milliwatt.compiler.program import Program
 
-__all__ = ["TABLE", "Call", "Field", "Row", "bind", "kernel_sources"]
+__all__ = ["TABLE", "Call", "Field", "Row", "bind", "call_of", "candidates", "kernel_sources"]
+
+Inside = tuple[tuple[str, "Program"], ...]
 
 # Memory planning and emission bind the same nodes; packing the weights once is enough.
-_BOUND: WeakKeyDictionary[Node, Call] = WeakKeyDictionary()
-_INSIDE: WeakKeyDictionary[Control, tuple[tuple[str, Program], ...]] = WeakKeyDictionary()
+_BOUND: WeakKeyDictionary[Node, dict[Target, Call]] = WeakKeyDictionary()
+_INSIDE: WeakKeyDictionary[Control, dict[Target, Inside]] = WeakKeyDictionary()
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
-def bind(node: Node) -> Call:
-    """The kernel call that computes `node`: the first row of the table that matches it.
+def bind(node: Node, target: Target = PORTABLE) -> Call:
+    """The kernel call that computes `node`: the first row of the table that matches it on `target`.
 
     Raises: UnsupportedOp naming the node, its types and the nearest types that have a kernel.
     """
-    call = _BOUND.get(node)
-    if call is None:
-        call = _BOUND[node] = _bind(node)
-    return call
+    calls = _BOUND.setdefault(node, {})
+    if target not in calls:
+        calls[target] = _bind(node, target)
+    return calls[target]
 
 
-def _bind(node: Node) -> Call:
+def candidates(node: Node, target: Target) -> tuple[Call, ...]:
+    """Every call of the table that computes `node` on `target`, in the table's order."""
     if isinstance(node.attrs, Control):
-        return _bind_control(node, node.attrs)
-    row = next((r for r in TABLE if r.matches(node)), None)
+        return (_bind_control(node, node.attrs, target),)
+    return tuple(call_of(node, row) for row in TABLE if row.matches(node, target))
+
+
+def _bind(node: Node, target: Target) -> Call:
+    if isinstance(node.attrs, Control):
+        return _bind_control(node, node.attrs, target)
+    row = next((r for r in TABLE if r.matches(node, target)), None)
     if row is None:
         raise UnsupportedOp(_no_row(node))
+    return call_of(node, row)
+
+
+def call_of(node: Node, row: Row) -> Call:
+    """The call of one row that matches `node`; errors as in `bind`."""
     lowered = row.lower(node)
     _check_numbers(node, lowered.fields)
     operands = tuple(range(len(node.src))) if lowered.operands is None else lowered.operands
@@ -52,20 +67,21 @@ def _bind(node: Node) -> Call:
         fields=lowered.fields,
         workspace_bytes=lowered.workspace_bytes,
         inplace=_inplace(node, row, operands),
-        files=(f"{row.kernel}.c",),
+        files=(f"{row.kernel}.c", *row.files),
         variadic=row.variadic,
         operands=operands,
     )
 
 
-def _bind_control(node: Node, attrs: Control) -> Call:
+def _bind_control(node: Node, attrs: Control, target: Target) -> Call:
     """The programs that an `if` or `while` runs; one at a time, so that they share a workspace.
 
     It is called after its operator, and `_f32` where a float kernel runs inside.
     """
-    inner = _INSIDE.get(attrs)
-    if inner is None:
-        inner = _INSIDE[attrs] = tuple(_bind_inside(node, attrs))
+    known = _INSIDE.setdefault(attrs, {})
+    if target not in known:
+        known[target] = tuple(_bind_inside(node, attrs, target))
+    inner = known[target]
     calls = [step.call for _, program in inner for step in program.all_steps()]
     floats = any(call.kernel.endswith("_f32") for call in calls)
     return Call(
@@ -81,12 +97,12 @@ def _bind_control(node: Node, attrs: Control) -> Call:
     )
 
 
-def _bind_inside(node: Node, attrs: Control) -> Iterator[tuple[str, Program]]:
+def _bind_inside(node: Node, attrs: Control, target: Target) -> Iterator[tuple[str, Program]]:
     from milliwatt.compiler.program import bind_program  # it binds these nodes
 
     for name, graph in attrs.graphs():
         try:
-            yield name, bind_program(graph)
+            yield name, bind_program(graph, target)
         except UnsupportedOp as error:
             raise UnsupportedOp(f"{node.name} ({node.op}): {name}: {error}") from None
 

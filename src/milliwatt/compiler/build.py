@@ -6,6 +6,7 @@ from milliwatt.compiler.board import Board
 from milliwatt.compiler.emit import emit
 from milliwatt.compiler.firmware import Firmware, Layer, Port
 from milliwatt.compiler.program import Program, compile_graph
+from milliwatt.compiler.target import target_of
 from milliwatt.compiler.toolchain import STACK_BYTES, compile_firmware, verify_fits
 from milliwatt.errors import DoesNotFit
 from milliwatt.ir.graph import Graph
@@ -28,7 +29,7 @@ def build(
     memory and the three largest tensors; ToolMissing without the compiler.
     """
     return link(
-        compile_graph(graph),
+        compile_graph(graph, target_of(board)),
         board,
         toolchain=toolchain,
         optimize=optimize,

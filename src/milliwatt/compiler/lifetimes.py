@@ -18,6 +18,7 @@ import numpy as np
 from milliwatt.compiler.alias import locate, root
 from milliwatt.compiler.bind import bind
 from milliwatt.compiler.placement import ALIGN, Block
+from milliwatt.compiler.target import Target
 from milliwatt.ir.attrs.control import State
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
@@ -107,7 +108,7 @@ def homes(updates: dict[Node, Node]) -> dict[Node, Node]:
     return found
 
 
-def lifetimes(graph: Graph, order: tuple[Node, ...]) -> Lifetimes:
+def lifetimes(graph: Graph, order: tuple[Node, ...], target: Target) -> Lifetimes:
     """All blocks of `graph` when its nodes run in `order`."""
     lives, updates = Lifetimes(order), changes(graph)
     end = len(order)
@@ -122,7 +123,7 @@ def lifetimes(graph: Graph, order: tuple[Node, ...]) -> Lifetimes:
     settled = set()
     home = homes(updates)
     for i, node in enumerate(order):
-        call = bind(node)
+        call = bind(node, target)
         operands = [node.src[k] for k in call.operands if not node.src[k].is_constant]
         free = [index for index in call.inplace if _overwritable(operands, index, i, last)]
         held = home.get(node)

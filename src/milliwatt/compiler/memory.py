@@ -13,6 +13,7 @@ from milliwatt.compiler.alias import locate
 from milliwatt.compiler.lifetimes import Lifetimes
 from milliwatt.compiler.placement import Block, live_bytes, place_blocks
 from milliwatt.compiler.schedule import best_order
+from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.ir.graph import Graph, Node
 
 
@@ -54,9 +55,9 @@ class Plan:
         return self.workspaces.get(node, 0)
 
 
-def plan_memory(graph: Graph) -> Plan:
+def plan_memory(graph: Graph, target: Target = PORTABLE) -> Plan:
     """Choose an execution order and place every value in one arena."""
-    lives = best_order(graph)
+    lives = best_order(graph, target)
     bound, _ = live_bytes(lives.blocks)
     blocks, state_bytes = _place(lives)
     arena = max((b.offset + b.nbytes for b in blocks), default=0)
@@ -96,14 +97,14 @@ def _place(lives: Lifetimes) -> tuple[tuple[Block, ...], int]:
     return (*placed, *(block.at(block.offset + end) for block in found)), end
 
 
-def live_peak(graph: Graph) -> int:
+def live_peak(graph: Graph, target: Target = PORTABLE) -> int:
     """The lower bound of the arena: the largest number of bytes alive at one step."""
-    return live_bytes(best_order(graph).blocks)[0]
+    return live_bytes(best_order(graph, target).blocks)[0]
 
 
-def alive_at_peak(graph: Graph) -> frozenset[Node]:
+def alive_at_peak(graph: Graph, target: Target = PORTABLE) -> frozenset[Node]:
     """The values whose bytes are in use at the first step that needs the most."""
-    lives = best_order(graph)
+    lives = best_order(graph, target)
     _, step = live_bytes(lives.blocks)
     return frozenset(
         node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,45 +13,56 @@ from milliwatt.compiler.passes.fold_requantize import fold_requantize
 from milliwatt.compiler.passes.fuse_add import fuse_add
 from milliwatt.compiler.passes.fuse_shift import fuse_shift
 from milliwatt.compiler.passes.keep_f16 import keep_f16
+from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.ir.attrs.control import Control
 from milliwatt.ir.fold import fold_batch_norm, fold_constants, fuse_activation
 from milliwatt.ir.graph import Graph, Node
 
-Pass = Callable[[Graph], Graph]
+Pass = Callable[[Graph, Target], Graph]
+
+
+def _anywhere(step: Callable[[Graph], Graph]) -> Pass:
+    """A pass that is the same for every target."""
+    return lambda graph, target: step(graph)
+
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     # what is known before the program runs
-    ("keep_f16", keep_f16),
-    ("fold_constants", fold_constants),
-    ("drop_identities", drop_identities),
-    ("fold_batch_norm", fold_batch_norm),
+    ("keep_f16", _anywhere(keep_f16)),
+    ("fold_constants", _anywhere(fold_constants)),
+    ("drop_identities", _anywhere(drop_identities)),
+    ("fold_batch_norm", _anywhere(fold_batch_norm)),
     # what the next kernel does for nothing
-    ("fold_pad", fold_pad),
-    ("fuse_activation", fuse_activation),
-    ("fold_requantize", fold_requantize),
+    ("fold_pad", _anywhere(fold_pad)),
+    ("fuse_activation", _anywhere(fuse_activation)),
+    ("fold_requantize", _anywhere(fold_requantize)),
     # integer arithmetic
-    ("fold_input_offset", fold_input_offset),
+    ("fold_input_offset", _anywhere(fold_input_offset)),
     # memory
-    ("fuse_shift", fuse_shift),
+    ("fuse_shift", _anywhere(fuse_shift)),
     ("fuse_add", fuse_add),
 )
 
 
-def run_passes(graph: Graph, on_pass: Callable[[str, Graph], None] | None = None) -> Graph:
+def run_passes(
+    graph: Graph,
+    target: Target = PORTABLE,
+    on_pass: Callable[[str, Graph], None] | None = None,
+) -> Graph:
     """Run every pass in order; `on_pass(name, graph)` sees the graph after each.
 
     The graphs inside `if` and `while` go through all passes first.
     """
-    graph = graph.rewrite(_inside)
+    graph = graph.rewrite(functools.partial(_inside, target=target))
     for name, step in PASSES:
-        graph = step(graph)
+        graph = step(graph, target)
         if on_pass is not None:
             on_pass(name, graph)
     return graph
 
 
-def _inside(node: Node) -> Node | None:
+def _inside(node: Node, target: Target) -> Node | None:
     if not isinstance(node.attrs, Control):
         return None
-    graphs = {name: run_passes(graph) for name, graph in node.attrs.graphs()}
+    graphs = {name: run_passes(graph, target) for name, graph in node.attrs.graphs()}
     return Node(node.op, node.src, replace(node.attrs, **graphs), node.name)

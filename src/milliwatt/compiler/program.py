@@ -13,6 +13,7 @@ from milliwatt.compiler.bind import Call, bind
 from milliwatt.compiler.lifetimes import fill_byte, first_values
 from milliwatt.compiler.memory import Plan, plan_memory
 from milliwatt.compiler.pipeline import run_passes
+from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs.control import State
 from milliwatt.ir.graph import Graph, Node
@@ -111,15 +112,19 @@ class Program:
         return replace(self, graph=graph, steps=self.steps[: index + 1], plan=plan)
 
 
-def compile_graph(graph: Graph, on_pass: Callable[[str, Graph], None] | None = None) -> Program:
-    """Verify, run the passes, plan memory and bind kernels.
+def compile_graph(
+    graph: Graph,
+    target: Target = PORTABLE,
+    on_pass: Callable[[str, Graph], None] | None = None,
+) -> Program:
+    """Verify, run the passes, plan memory and bind kernels of `target`.
 
     Raises: InvalidGraph if the graph breaks a rule; UnsupportedOp naming the node without a kernel.
     """
-    return bind_program(verify(run_passes(verify(graph), on_pass)))
+    return bind_program(verify(run_passes(verify(graph), target, on_pass)), target)
 
 
-def bind_program(graph: Graph) -> Program:
+def bind_program(graph: Graph, target: Target = PORTABLE) -> Program:
     """Plan memory and bind kernels of a graph that the passes have seen; errors as above."""
     for node in graph.nodes():
         if node.type.dtype is DType.S4 and not node.is_constant:
@@ -127,17 +132,17 @@ def bind_program(graph: Graph) -> Program:
                 f"{node.name} ({node.op}): {node.type.short} is computed or kept; "
                 "s4 is for constants, s8 wanted"
             )
-    plan = plan_memory(graph)
+    plan = plan_memory(graph, target)
     idents = identifiers(node.name for node in plan.order)
     steps = tuple(
-        _step(f"mw_layer_{i:02d}_{ident}", node, plan)
+        _step(f"mw_layer_{i:02d}_{ident}", node, plan, target)
         for i, (ident, node) in enumerate(zip(idents, plan.order, strict=True))
     )
     return Program(graph, steps, plan)
 
 
-def _step(symbol: str, node: Node, plan: Plan) -> Step:
-    call = bind(node)
+def _step(symbol: str, node: Node, plan: Plan, target: Target) -> Step:
+    call = bind(node, target)
     sources = [node.src[i] for i in call.operands]
     operands = tuple(s if root(s).is_constant else plan.offset(s) for s in sources)
     inner = tuple(_inside(program, f"{symbol}_{name}") for name, program in call.inner)

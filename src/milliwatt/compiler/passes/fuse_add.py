@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from milliwatt.compiler.memory import alive_at_peak, live_peak
+from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Conv2d, ConvAdd, Elementwise
 from milliwatt.ir.graph import Graph, Node
@@ -14,7 +15,7 @@ _WORK = 10_000
 """Fusions tried, and nodes planned for them: nets need a few tries, hostile graphs get no more."""
 
 
-def fuse_add(graph: Graph) -> Graph:
+def fuse_add(graph: Graph, target: Target = PORTABLE) -> Graph:
     """Make `add(conv(x), skip)` one `conv2d_add` that writes over the skip, if the peak falls.
 
     Exact: the fused kernel does the same two roundings per element; only the hidden tensor is gone.
@@ -24,16 +25,16 @@ def fuse_add(graph: Graph) -> Graph:
     if not candidates:
         return graph
     tries = min(_TRIES, _WORK // len(list(graph.nodes())))
-    peak = live_peak(graph) if tries else 0
+    peak = live_peak(graph, target) if tries else 0
     while candidates and tries:
-        alive = alive_at_peak(graph)
+        alive = alive_at_peak(graph, target)
         better = None
         # The peak falls only where the hidden tensor is part of it.
         for add, index in [pair for pair in candidates if pair[0].src[pair[1]] in alive][:tries]:
             tries -= 1
             try:
                 fused = _fuse(graph, add, index)
-                fused_peak = live_peak(fused)
+                fused_peak = live_peak(fused, target)
             except UnsupportedOp:
                 continue  # the fused kernel does not run every convolution
             if fused_peak < peak:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 
@@ -66,7 +67,8 @@ class Row:
     `dtypes` is (first operand, result), None for every element type. `params` is the parameter
     struct's name without `mw_`. `inplace` lists the positions among the pointer operands that the
     result may overwrite; only those of the result's own size are offered. `note` says what
-    `predicate` asks, for docs.
+    `predicate` asks, for docs. `isa` is the extension that the kernel needs, "" for none.
+    `files` are further .c files that the kernel calls into.
     """
 
     op: Op
@@ -78,10 +80,12 @@ class Row:
     note: str = ""
     inplace: tuple[int, ...] = ()
     variadic: bool = False
+    isa: str = ""
+    files: tuple[str, ...] = ()
 
-    def matches(self, node: Node) -> bool:
-        """True where this row can run `node`."""
-        if node.op is not self.op or not node.src:
+    def matches(self, node: Node, target: Target = PORTABLE) -> bool:
+        """True where this row can run `node` on `target`."""
+        if node.op is not self.op or not node.src or not target.runs(self.isa):
             return False
         pair = (str(node.src[0].type.dtype), str(node.type.dtype))
         return self.dtypes in (ANY, pair) and self.predicate(node)
