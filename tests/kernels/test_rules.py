@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from kernels.cases import CASES
-from kernels.harness import DSP_TARGET
-from kernels.harness import KERNELS, WARNINGS
+from kernels.harness import DSP_TARGET, KERNELS, WARNINGS
 from milliwatt.compiler.bind import TABLE, Call, bind, call_of, kernel_sources
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Conv2d, Elementwise, FullyConnected, Reshape
