@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from milliwatt.compiler.rows import TABLE, Call, Field, Row
+from milliwatt.compiler.rows.row import plain_work
 from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs.control import Control
@@ -70,6 +71,7 @@ def call_of(node: Node, row: Row) -> Call:
         files=(f"{row.kernel}.c", *row.files),
         variadic=row.variadic,
         operands=operands,
+        work=(row.work or plain_work)(node),
     )
 
 

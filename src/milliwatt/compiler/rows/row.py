@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.ir.graph import Node
-from milliwatt.ir.ops import Op
+from milliwatt.ir.ops import OPS, Op
 
 if TYPE_CHECKING:
     from milliwatt.compiler.program import Program
@@ -42,6 +42,7 @@ class Call:
     those of them that are not constants whose buffer the result may take over. variadic: the
     operands go as one array of pointers. files: the .c files to compile. inner: the programs of
     the graphs that an `if` or `while` holds, by field; their call is generated, there is no kernel.
+    work: how often the kernel does what its cost table prices, see `Row`.
     """
 
     kernel: str
@@ -53,11 +54,26 @@ class Call:
     variadic: bool
     operands: tuple[int, ...]
     inner: tuple[tuple[str, Program], ...] = ()
+    work: Mapping[str, float] = field(default_factory=dict)
 
 
 def always(node: Node) -> bool:
     """The predicate of a general row."""
     return True
+
+
+def plain_work(node: Node) -> Mapping[str, float]:
+    """The counts of a row without `work` of its own: the call, MACs, results, bytes of constants.
+
+    Weights count as read from flash once.
+    """
+    macs = OPS[node.op].macs(node.attrs, node.type, [s.type for s in node.src])
+    return {
+        "calls": 1,
+        "macs": macs,
+        "outputs": node.type.size,
+        "flash_bytes": sum(s.type.nbytes for s in node.src if s.is_constant),
+    }
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,13 @@ class Row:
     result may overwrite; only those of the result's own size are offered. `note` says what
     `predicate` asks, for docs. `isa` is the extension that the kernel needs, "" for none.
     `files` are further .c files that the kernel calls into.
+
+    `work(node)` says how often a call does each thing that its cost depends on, by name: "calls"
+    (1, what is done once), loop bodies such as "pixels", "blocks", "steps", "outputs". The cycles
+    of a call are the sum of its counts times the kernel's coefficients, which tools/fit_costs.py
+    fits on each core. "flash_bytes" is special: bytes of constants that the kernel streams from
+    flash, each time it does (weights read once per output row count once per row); they are
+    priced by the board's flash, not fitted. Without `work` the counts are `plain_work`.
     """
 
     op: Op
@@ -82,6 +105,7 @@ class Row:
     variadic: bool = False
     isa: str = ""
     files: tuple[str, ...] = ()
+    work: Callable[[Node], Mapping[str, float]] | None = None
 
     def matches(self, node: Node, target: Target = PORTABLE) -> bool:
         """True where this row can run `node` on `target`."""
