@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -20,12 +21,27 @@ from milliwatt.ir.ops.common import F32_MAX
 if TYPE_CHECKING:
     from milliwatt.compiler.program import Program
 
-__all__ = ["TABLE", "Call", "Field", "Row", "bind", "call_of", "candidates", "kernel_sources"]
+__all__ = [
+    "TABLE",
+    "Binder",
+    "Call",
+    "Field",
+    "Row",
+    "bind",
+    "call_of",
+    "candidates",
+    "choices",
+    "kernel_sources",
+]
+
+Binder = Callable[[Node], "Call"]
+"""Which call computes a node: `bind` for a target, or what the search chose."""
 
 Inside = tuple[tuple[str, "Program"], ...]
 
 # Memory planning and emission bind the same nodes; packing the weights once is enough.
 _BOUND: WeakKeyDictionary[Node, dict[Target, Call]] = WeakKeyDictionary()
+_CHOICES: WeakKeyDictionary[Node, dict[Target, tuple[Call, ...]]] = WeakKeyDictionary()
 _INSIDE: WeakKeyDictionary[Control, dict[Target, Inside]] = WeakKeyDictionary()
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
@@ -48,6 +64,35 @@ def candidates(node: Node, target: Target) -> tuple[Call, ...]:
     return tuple(call_of(node, row) for row in TABLE if row.matches(node, target))
 
 
+def choices(node: Node, target: Target) -> tuple[Call, ...]:
+    """What a search may choose from for `node`, `bind`'s call the first; errors as there.
+
+    These are the rows for the target's extensions and the first portable row, each also as a call
+    whose result takes the first bytes of a larger operand, where the kernel allows that.
+    """
+    known = _CHOICES.setdefault(node, {})
+    if target not in known:
+        known[target] = tuple(_choices(node, target))
+    return known[target]
+
+
+def _choices(node: Node, target: Target) -> Iterator[Call]:
+    yield bind(node, target)
+    if isinstance(node.attrs, Control):
+        return
+    rows = [row for row in TABLE if row.matches(node, target)]
+    portable = next((row for row in rows if not row.isa), None)
+    for row in rows:
+        if not row.isa and row is not portable:
+            continue
+        if row is not rows[0]:
+            yield call_of(node, row)
+        if row.shrinks is not None and row.shrinks(node):
+            smaller = call_of(node, row, shrink=True)
+            if len(smaller.inplace) > len(call_of(node, row).inplace):
+                yield smaller
+
+
 def _bind(node: Node, target: Target) -> Call:
     if isinstance(node.attrs, Control):
         return _bind_control(node, node.attrs, target)
@@ -57,8 +102,11 @@ def _bind(node: Node, target: Target) -> Call:
     return call_of(node, row)
 
 
-def call_of(node: Node, row: Row) -> Call:
-    """The call of one row that matches `node`; errors as in `bind`."""
+def call_of(node: Node, row: Row, *, shrink: bool = False) -> Call:
+    """The call of one row that matches `node`; errors as in `bind`.
+
+    `shrink`: the result may take the first bytes of an operand that is larger.
+    """
     lowered = row.lower(node)
     _check_numbers(node, lowered.fields)
     operands = tuple(range(len(node.src))) if lowered.operands is None else lowered.operands
@@ -67,7 +115,7 @@ def call_of(node: Node, row: Row) -> Call:
         params_type=f"mw_{row.params}",
         fields=lowered.fields,
         workspace_bytes=lowered.workspace_bytes,
-        inplace=_inplace(node, row, operands),
+        inplace=_inplace(node, row, operands, shrink),
         files=(f"{row.kernel}.c", *row.files),
         variadic=row.variadic,
         operands=operands,
@@ -104,7 +152,7 @@ def _bind_inside(node: Node, attrs: Control, target: Target) -> Iterator[tuple[s
 
     for name, graph in attrs.graphs():
         try:
-            yield name, bind_program(graph, target)
+            yield name, bind_program(graph, functools.partial(bind, target=target))
         except UnsupportedOp as error:
             raise UnsupportedOp(f"{node.name} ({node.op}): {name}: {error}") from None
 
@@ -119,11 +167,11 @@ def _check_numbers(node: Node, fields: Iterable[Field]) -> None:
             )
 
 
-def _inplace(node: Node, row: Row, operands: tuple[int, ...]) -> tuple[int, ...]:
+def _inplace(node: Node, row: Row, operands: tuple[int, ...], shrink: bool) -> tuple[int, ...]:
     """The row's in-place operands that this node can give up, as indices among the variable ones.
 
-    An operand of another size, or one that the kernel reads a second time through another pointer
-    with other offsets, keeps its buffer.
+    An operand of another size (with `shrink`, a smaller one) keeps its buffer, and so does one that
+    the kernel reads a second time through another pointer with other offsets.
     """
     variable = [i for i in operands if not node.src[i].is_constant]
     offered = []
@@ -133,7 +181,8 @@ def _inplace(node: Node, row: Row, operands: tuple[int, ...]) -> tuple[int, ...]
         shared = [
             i for i in operands if node.src[i] is value and operands.index(i) not in row.inplace
         ]
-        if index in variable and value.type.nbytes == node.type.nbytes and not shared:
+        spare = value.type.nbytes - node.type.nbytes
+        if index in variable and (spare == 0 or (shrink and spare > 0)) and not shared:
             offered.append(variable.index(index))
     return tuple(offered)
 

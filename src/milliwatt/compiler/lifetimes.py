@@ -16,9 +16,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from milliwatt.compiler.alias import locate, root
-from milliwatt.compiler.bind import bind
+from milliwatt.compiler.bind import Binder
 from milliwatt.compiler.placement import ALIGN, Block
-from milliwatt.compiler.target import Target
 from milliwatt.ir.attrs.control import State
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import Op
@@ -108,8 +107,8 @@ def homes(updates: dict[Node, Node]) -> dict[Node, Node]:
     return found
 
 
-def lifetimes(graph: Graph, order: tuple[Node, ...], target: Target) -> Lifetimes:
-    """All blocks of `graph` when its nodes run in `order`."""
+def lifetimes(graph: Graph, order: tuple[Node, ...], choose: Binder) -> Lifetimes:
+    """All blocks of `graph` when its nodes run in `order`, each by the call that `choose` gives."""
     lives, updates = Lifetimes(order), changes(graph)
     end = len(order)
     last = _last_reads(graph, order, updates)
@@ -123,7 +122,7 @@ def lifetimes(graph: Graph, order: tuple[Node, ...], target: Target) -> Lifetime
     settled = set()
     home = homes(updates)
     for i, node in enumerate(order):
-        call = bind(node, target)
+        call = choose(node)
         operands = [node.src[k] for k in call.operands if not node.src[k].is_constant]
         free = [index for index in call.inplace if _overwritable(operands, index, i, last)]
         held = home.get(node)

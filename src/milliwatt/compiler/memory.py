@@ -7,9 +7,11 @@ that a model keeps from run to run.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from milliwatt.compiler.alias import locate
+from milliwatt.compiler.bind import Binder, bind
 from milliwatt.compiler.lifetimes import Lifetimes
 from milliwatt.compiler.placement import Block, live_bytes, place_blocks
 from milliwatt.compiler.schedule import best_order
@@ -55,9 +57,9 @@ class Plan:
         return self.workspaces.get(node, 0)
 
 
-def plan_memory(graph: Graph, target: Target = PORTABLE) -> Plan:
-    """Choose an execution order and place every value in one arena."""
-    lives = best_order(graph, target)
+def plan_memory(graph: Graph, choose: Binder = bind) -> Plan:
+    """Choose an execution order and place every value in one arena; `choose` gives the calls."""
+    lives = best_order(graph, choose)
     bound, _ = live_bytes(lives.blocks)
     blocks, state_bytes = _place(lives)
     arena = max((b.offset + b.nbytes for b in blocks), default=0)
@@ -99,18 +101,23 @@ def _place(lives: Lifetimes) -> tuple[tuple[Block, ...], int]:
 
 def live_peak(graph: Graph, target: Target = PORTABLE) -> int:
     """The lower bound of the arena: the largest number of bytes alive at one step."""
-    return live_bytes(best_order(graph, target).blocks)[0]
+    return live_bytes(_first_calls(graph, target).blocks)[0]
 
 
 def alive_at_peak(graph: Graph, target: Target = PORTABLE) -> frozenset[Node]:
     """The values whose bytes are in use at the first step that needs the most."""
-    lives = best_order(graph, target)
+    lives = _first_calls(graph, target)
     _, step = live_bytes(lives.blocks)
     return frozenset(
         node
         for node, (block, _) in lives.values.items()
         if lives.blocks[block].first <= step <= lives.blocks[block].last
     )
+
+
+def _first_calls(graph: Graph, target: Target) -> Lifetimes:
+    """What lives when where the first row of the table runs every node."""
+    return best_order(graph, functools.partial(bind, target=target))
 
 
 def draw_plan(plan: Plan, *, width: int = 72) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from milliwatt.compiler.alias import root
-from milliwatt.compiler.bind import Call, bind
+from milliwatt.compiler.bind import Binder, Call, bind
 from milliwatt.compiler.lifetimes import fill_byte, first_values
 from milliwatt.compiler.memory import Plan, plan_memory
 from milliwatt.compiler.pipeline import run_passes
@@ -117,32 +118,37 @@ def compile_graph(
     target: Target = PORTABLE,
     on_pass: Callable[[str, Graph], None] | None = None,
 ) -> Program:
-    """Verify, run the passes, plan memory and bind kernels of `target`.
+    """Verify, run the passes, plan memory and bind the first kernels of the table for `target`.
+
+    `compiler.search` chooses among all of them.
 
     Raises: InvalidGraph if the graph breaks a rule; UnsupportedOp naming the node without a kernel.
     """
-    return bind_program(verify(run_passes(verify(graph), target, on_pass)), target)
+    choose = functools.partial(bind, target=target)
+    return bind_program(verify(run_passes(verify(graph), target, on_pass)), choose)
 
 
-def bind_program(graph: Graph, target: Target = PORTABLE) -> Program:
-    """Plan memory and bind kernels of a graph that the passes have seen; errors as above."""
+def bind_program(graph: Graph, choose: Binder = bind) -> Program:
+    """Plan memory and bind kernels of a graph that the passes have seen; errors as above.
+
+    `choose` gives the call of each node.
+    """
     for node in graph.nodes():
         if node.type.dtype is DType.S4 and not node.is_constant:
             raise UnsupportedOp(
                 f"{node.name} ({node.op}): {node.type.short} is computed or kept; "
                 "s4 is for constants, s8 wanted"
             )
-    plan = plan_memory(graph, target)
+    plan = plan_memory(graph, choose)
     idents = identifiers(node.name for node in plan.order)
     steps = tuple(
-        _step(f"mw_layer_{i:02d}_{ident}", node, plan, target)
+        _step(f"mw_layer_{i:02d}_{ident}", node, plan, choose(node))
         for i, (ident, node) in enumerate(zip(idents, plan.order, strict=True))
     )
     return Program(graph, steps, plan)
 
 
-def _step(symbol: str, node: Node, plan: Plan, target: Target) -> Step:
-    call = bind(node, target)
+def _step(symbol: str, node: Node, plan: Plan, call: Call) -> Step:
     sources = [node.src[i] for i in call.operands]
     operands = tuple(s if root(s).is_constant else plan.offset(s) for s in sources)
     inner = tuple(_inside(program, f"{symbol}_{name}") for name, program in call.inner)

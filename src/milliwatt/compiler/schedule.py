@@ -6,18 +6,18 @@ import heapq
 from collections.abc import Iterable
 
 from milliwatt.compiler.alias import root
+from milliwatt.compiler.bind import Binder
 from milliwatt.compiler.lifetimes import LEAVES, Lifetimes, changes, homes, lifetimes
 from milliwatt.compiler.placement import live_bytes
-from milliwatt.compiler.target import Target
 from milliwatt.ir.graph import Graph, Node
 
 
-def best_order(graph: Graph, target: Target) -> Lifetimes:
+def best_order(graph: Graph, choose: Binder) -> Lifetimes:
     """Of some execution orders the one of smallest live peak, then of fewest bytes copied."""
     orders = [_steps(graph.nodes()), _steps(_heavy_first(graph))]
     if graph.updates:
         orders += [_readers_first(graph, order) for order in orders]
-    candidates = (lifetimes(graph, order, target) for order in dict.fromkeys(orders))
+    candidates = (lifetimes(graph, order, choose) for order in dict.fromkeys(orders))
     return min(candidates, key=lambda lives: (live_bytes(lives.blocks)[0], lives.copied_bytes))
 
 

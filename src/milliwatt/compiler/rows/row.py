@@ -82,16 +82,20 @@ class Row:
 
     `dtypes` is (first operand, result), None for every element type. `params` is the parameter
     struct's name without `mw_`. `inplace` lists the positions among the pointer operands that the
-    result may overwrite; only those of the result's own size are offered. `note` says what
-    `predicate` asks, for docs. `isa` is the extension that the kernel needs, "" for none.
+    result may overwrite; those of the result's own size are offered, see `shrinks`. `note`
+    says what `predicate` asks, for docs. `isa` is the extension that the kernel needs, "" for none.
     `files` are further .c files that the kernel calls into.
+
+    `shrinks(node)` says where the result may also be smaller than such an operand: it takes the
+    operand's first bytes, so that the kernel must never write a byte before it has read it.
 
     `work(node)` says how often a call does each thing that its cost depends on, by name: "calls"
     (1, what is done once), loop bodies such as "pixels", "blocks", "steps", "outputs". The cycles
     of a call are the sum of its counts times the kernel's coefficients, which tools/fit_costs.py
     fits on each core. "flash_bytes" is special: bytes of constants that the kernel streams from
     flash, each time it does (weights read once per output row count once per row); they are
-    priced by the board's flash, not fitted. Without `work` the counts are `plain_work`.
+    priced by the board's flash, not fitted; "multiplies" tells reports of a kernel that needs fewer
+    than the MACs (Winograd), and is fitted like any. Without `work` the counts are `plain_work`.
     """
 
     op: Op
@@ -106,6 +110,7 @@ class Row:
     isa: str = ""
     files: tuple[str, ...] = ()
     work: Callable[[Node], Mapping[str, float]] | None = None
+    shrinks: Callable[[Node], bool] | None = None
 
     def matches(self, node: Node, target: Target = PORTABLE) -> bool:
         """True where this row can run `node` on `target`."""
