@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from milliwatt.compiler.by_rows import plan_rows, rows_work
 from milliwatt.compiler.rows import TABLE, Call, Field, Row
 from milliwatt.compiler.rows.row import plain_work
 from milliwatt.compiler.target import PORTABLE, Target
@@ -61,6 +62,8 @@ def candidates(node: Node, target: Target) -> tuple[Call, ...]:
     """Every call of the table that computes `node` on `target`, in the table's order."""
     if isinstance(node.attrs, Control):
         return (_bind_control(node, node.attrs, target),)
+    if node.op is Op.BY_ROWS:
+        return (_bind_rows(node, target),)
     return tuple(call_of(node, row) for row in TABLE if row.matches(node, target))
 
 
@@ -96,6 +99,8 @@ def _choices(node: Node, target: Target) -> Iterator[Call]:
 def _bind(node: Node, target: Target) -> Call:
     if isinstance(node.attrs, Control):
         return _bind_control(node, node.attrs, target)
+    if node.op is Op.BY_ROWS:
+        return _bind_rows(node, target)
     row = next((r for r in TABLE if r.matches(node, target)), None)
     if row is None:
         raise UnsupportedOp(_no_row(node))
@@ -144,6 +149,25 @@ def _bind_control(node: Node, attrs: Control, target: Target) -> Call:
         variadic=False,
         operands=tuple(range(len(node.src))),
         inner=inner,
+    )
+
+
+def _bind_rows(node: Node, target: Target) -> Call:
+    """The strips of two operators that run row by row; they share the workspace."""
+    plan, arrays = plan_rows(node, functools.partial(bind, target=target))
+    calls = [strip.call for strip in plan.strips]
+    kernels = dict.fromkeys(call.kernel for call in calls)
+    return Call(
+        kernel=" + ".join(kernels),
+        params_type="",
+        fields=tuple(arrays.items()),
+        workspace_bytes=plan.buffer_bytes + max(call.workspace_bytes for call in calls),
+        inplace=(),
+        files=tuple(sorted({path for call in calls for path in call.files})),
+        variadic=False,
+        operands=(0,),
+        work=rows_work(plan),
+        rows=plan,
     )
 
 

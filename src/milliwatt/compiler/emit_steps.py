@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from milliwatt.compiler.alias import root
+from milliwatt.compiler.emit_rows import emit_rows
 from milliwatt.compiler.emit_text import C_TYPES, c_literal, plain
 from milliwatt.compiler.memory import Copy
 from milliwatt.compiler.program import Program, Step
@@ -41,6 +42,8 @@ def emit_layer(index: int, step: Step, names: Names, macro: str = "MW_LAYER") ->
     if step.inner:
         return "\n".join([*inside, f"{comment}{head}{_control(step, names)}}}\n"])
     call = step.call
+    if call.rows is not None:
+        return comment + emit_rows(step, macro)
     fields = "".join(f"  .{name} = {_field(step, name, v)},\n" for name, v in call.fields)
     params = ""
     if fields:

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from milliwatt.errors import InvalidGraph
-from milliwatt.ir.attrs import Attrs, Conv2d, Elementwise
+from milliwatt.ir.attrs import Attrs, Conv2d, Elementwise, Pool2d
 from milliwatt.ir.attrs.control import MAX_DEPTH
 from milliwatt.ir.graph import Graph, Node
 from milliwatt.ir.ops import OPS, Op
@@ -83,7 +83,7 @@ def _show(value: Any, data: bool) -> str:
         return f'dtype("{value}")'
     if isinstance(value, Quant):
         return str(value)
-    if isinstance(value, Conv2d | Elementwise):
+    if isinstance(value, Conv2d | Elementwise | Pool2d):
         inner = ", ".join(f"{k}={_show(v, data)}" for k, v in _changed(value).items())
         return f"{type(value).__name__.lower()}({inner})"
     if isinstance(value, tuple):
@@ -111,6 +111,7 @@ _CALLS = {
     "dtype": DType,
     "q": lambda scale, zero, axis: Quant(tuple(scale), tuple(zero), axis),
     "conv2d": Conv2d,
+    "pool2d": Pool2d,
     "elementwise": Elementwise,
 }
 
@@ -170,6 +171,8 @@ _HOLDS = {
     "Quant | None": lambda v: v is None or isinstance(v, Quant),
     "np.ndarray": lambda v: isinstance(v, np.ndarray),
     "Conv2d": lambda v: isinstance(v, Conv2d),
+    "Conv2d | Pool2d": lambda v: isinstance(v, Conv2d | Pool2d),
+    "str": lambda v: isinstance(v, str),
     "Elementwise": lambda v: isinstance(v, Elementwise),
     "Graph": lambda v: isinstance(v, Graph),
 }

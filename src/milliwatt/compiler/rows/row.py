@@ -13,6 +13,7 @@ from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import OPS, Op
 
 if TYPE_CHECKING:
+    from milliwatt.compiler.by_rows import RowsPlan
     from milliwatt.compiler.program import Program
 
 # A member of a parameter struct: "conv.in_h" is member in_h of member conv. Arrays become static
@@ -42,7 +43,8 @@ class Call:
     those of them that are not constants whose buffer the result may take over. variadic: the
     operands go as one array of pointers. files: the .c files to compile. inner: the programs of
     the graphs that an `if` or `while` holds, by field; their call is generated, there is no kernel.
-    work: how often the kernel does what its cost table prices, see `Row`.
+    work: how often the kernel does what its cost table prices, see `Row`. rows: of a `by_rows`,
+    whose calls are generated too.
     """
 
     kernel: str
@@ -55,6 +57,7 @@ class Call:
     operands: tuple[int, ...]
     inner: tuple[tuple[str, Program], ...] = ()
     work: Mapping[str, float] = field(default_factory=dict)
+    rows: RowsPlan | None = None
 
 
 def always(node: Node) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from milliwatt.ir.ops import (
     activation,
+    by_rows,
     control,
     conv,
     elementwise,
@@ -29,6 +30,7 @@ OPS: dict[Op, OpDef] = {
     **leaf.OPS,
     **conv.OPS,
     **pool.OPS,
+    **by_rows.OPS,
     **elementwise.OPS,
     **activation.OPS,
     **shape.OPS,

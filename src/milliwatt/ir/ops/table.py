@@ -24,6 +24,7 @@ class Op(enum.Enum):
     DEPTHWISE_CONV2D = "depthwise_conv2d"
     FULLY_CONNECTED = "fully_connected"
     CONV2D_ADD = "conv2d_add"
+    BY_ROWS = "by_rows"
     TRANSPOSE_CONV2D = "transpose_conv2d"
     BATCH_MATMUL = "batch_matmul"
     # pooling and reduction
