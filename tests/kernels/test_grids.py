@@ -21,7 +21,10 @@ from milliwatt.ir.types import DType
 from support.single_ops import GRID, OPERATORS, single_op
 
 # What is no call of one kernel: leaves, the same bytes under another type, control flow.
-NO_KERNEL = (Op.INPUT, Op.CONSTANT, Op.STATE, Op.RESHAPE, Op.PART, Op.IF, Op.WHILE, Op.SCAN)
+NO_KERNEL = (
+    *(Op.INPUT, Op.CONSTANT, Op.STATE, Op.RESHAPE, Op.PART),
+    *(Op.IF, Op.WHILE, Op.SCAN, Op.BY_ROWS),
+)
 # Element types of the first operand that TFLite Micro or LiteRT has, where they are neither those
 # of the draws nor s8 and f32.
 _QUANTIZED = {"s8", "s16", "f32"}

@@ -120,7 +120,7 @@ def plan_rows(node: Node, bind: Callable[[Node], Call]) -> tuple[RowsPlan, dict[
         rows: int,
         edge: tuple[int, int],
     ) -> int:
-        key = (len(operands), op, part, rows, edge)
+        key = (source, op, part, operands, rows, edge)
         if key not in kinds:
             shape = (1, rows, *source.shape[2:])
             value = graph_input(shape, source.dtype, f"{node.name}/rows", source.quant)
