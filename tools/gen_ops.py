@@ -53,6 +53,7 @@ _NO_ROW = {
     Op.PART: "no kernel: some of the same bytes under another type",
     Op.IF: "any: calls of the kernels of its graphs",
     Op.WHILE: "any: calls of the kernels of its graphs",
+    Op.BY_ROWS: "any: calls of the kernels of its two operators",
     Op.SCAN: "any: calls of the kernels of its graph",
 }
 
