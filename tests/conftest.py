@@ -13,8 +13,29 @@ hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, d
 hypothesis.settings.load_profile("fixed")
 
 
+# What a user or a CI service may set and what changes how a command looks or whether Python warns.
+FOREIGN = (
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "FORCE_COLOR",
+    "GITHUB_ACTIONS",
+    "LINES",
+    "NO_COLOR",
+    "PYTHONWARNINGS",
+    "PY_COLORS",
+    "TERMINAL_WIDTH",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep compiled objects beside pytest's cache: warm in the next run, not in the user's home."""
+    """One environment everywhere; compiled objects beside pytest's cache, not in the user's home.
+
+    They are warm in the next run.
+    """
+    for name in FOREIGN:
+        os.environ.pop(name, None)
     os.environ.setdefault("MILLIWATT_CACHE", str(config.rootpath / ".pytest_cache" / "milliwatt"))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 
 import pytest
 import toy
@@ -131,11 +130,14 @@ def test_ctrl_c_stops_an_endless_loop(count: bool) -> None:
     firmware = toy.firmware("cortex-m4", broken('for (;;) { __asm__ volatile(""); }'))
     session = machine_for(firmware.board).load(firmware, count=count)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    start = time.monotonic()
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def interrupted() -> None:
+        timer.start()
         session.run([toy.INPUT], limit_cycles=10**15)
-    assert time.monotonic() - start < 10
+
+    # A run that does not stop takes days: the limit is what the suite allows one test.
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
 
 
 def test_uncounted_runs_have_limits_and_names_too() -> None:

@@ -50,7 +50,7 @@ def test_instruction_count_equals_qemus(tmp_path: Path) -> None:
     # One instruction a translation block and no chaining: one line of the log an instruction.
     options = ["-nographic", "-semihosting", "-singlestep", "-d", "exec,nochain", "-D", str(log)]
     command = ["qemu-system-arm", "-M", "mps2-an386", *options, "-kernel", str(image)]
-    subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    subprocess.run(command, check=True, timeout=240, stdin=subprocess.DEVNULL)
     run = [int(a, 16) for a in re.findall(r"\[\w+/(\w+)/", log.read_text())]
     # mw_firmware_run itself is inlined into main there, so layers are compared, one by one.
     for symbol, layer in zip(("layer_0", "layer_1"), got.layers, strict=False):
