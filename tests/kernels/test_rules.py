@@ -91,7 +91,9 @@ def _everything() -> str:
     return "".join(f'#include "{p}"\n' for p in SOURCES)
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang", "arm-none-eabi-gcc", "arm-none-eabi-gcc -mcpu=cortex-m4"])
+@pytest.mark.parametrize(
+    "compiler", ["gcc", "clang", "arm-none-eabi-gcc", "arm-none-eabi-gcc -mcpu=cortex-m4"]
+)
 def test_warnings_of_installed_compilers(compiler: str, tmp_path: Path) -> None:
     """No warning in any kernel."""
     command = compiler.split()
