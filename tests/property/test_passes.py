@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from milliwatt.compiler.pipeline import PASSES, run_passes
+from milliwatt.compiler.target import PORTABLE
 from milliwatt.formats.tflite import read_tflite
 from milliwatt.ir.graph import Graph
 from milliwatt.ir.reference import Session
@@ -66,7 +67,7 @@ def test_passes_keep_meaning(dtype: DType, part: int) -> None:
             assert_same_meaning(graph, verify(after), where, seed, INPUTS)
         for name, step in PASSES:
             where = f"{graph.name} after {name} alone"
-            assert_same_meaning(graph, verify(step(graph)), where, seed, 1)
+            assert_same_meaning(graph, verify(step(graph, PORTABLE)), where, seed, 1)
 
 
 def test_every_pass_does_something() -> None:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 
+from milliwatt.compiler.passes.drop_constant_channels import drop_constant_channels
 from milliwatt.compiler.passes.drop_identities import drop_identities
 from milliwatt.compiler.passes.fold_input_offset import fold_input_offset
 from milliwatt.compiler.passes.fold_pad import fold_pad
@@ -34,6 +35,9 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("fold_batch_norm", _anywhere(fold_batch_norm)),
     # what the next kernel does for nothing
     ("fold_pad", _anywhere(fold_pad)),
+    # what is known channel by channel: after pads are in the convolutions, whose borders say what a
+    # channel may do, and before fusions, which count readers: a layer that goes frees its operands
+    ("drop_constant_channels", _anywhere(drop_constant_channels)),
     ("fuse_activation", _anywhere(fuse_activation)),
     ("fold_requantize", _anywhere(fold_requantize)),
     # integer arithmetic
