@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from milliwatt.compiler.aim import Aim
 from milliwatt.compiler.board import Board
-from milliwatt.compiler.build import link
+from milliwatt.compiler.build import build_for
 from milliwatt.compiler.firmware import Firmware as Image
 from milliwatt.compiler.memory import draw_plan
-from milliwatt.compiler.program import Program, compile_graph
-from milliwatt.compiler.target import target_of
+from milliwatt.compiler.program import Program
 from milliwatt.compiler.toolchain import STACK_BYTES
 from milliwatt.compress.quantize import quantize as quantize_graph
 from milliwatt.compress.report import layer_report
@@ -29,6 +29,7 @@ from milliwatt.debug.compare import (
 )
 from milliwatt.debug.files import GRAPH_SUFFIXES, read_graph, write_folder, write_graph
 from milliwatt.debug.inputs import Inputs, as_inputs, random_inputs, samples
+from milliwatt.debug.measure import known_cycles
 from milliwatt.debug.report import Report, check_period, equal, make_report, reference_outputs
 from milliwatt.emulate.boards import board, boards
 from milliwatt.emulate.boards import board as find_board
@@ -152,21 +153,39 @@ def build(
     toolchain: str = "zig",
     optimize: str = "speed",
     stack_bytes: int = STACK_BYTES,
+    flash: int | None = None,
+    ram: int | None = None,
+    latency_ms: float | None = None,
+    measure: bool = False,
 ) -> Firmware:
     """Compile a graph to firmware for a board.
 
     Args:
         board: a name that `mw boards` lists, a TOML file, or a Board.
         toolchain: "zig" or "gcc".
-        optimize: "speed" or "flash".
+        optimize: "speed": fewest cycles; "ram": smallest arena; "flash": smallest image;
+            "balanced": smallest product of cycles and the root of the arena (docs/schedule.md).
         stack_bytes: RAM kept for the stack, a multiple of 8; reports say how much a run used.
+        flash: budget of the whole image in bytes.
+        ram: budget of all RAM with a fixed address and the stack, in bytes.
+        latency_ms: budget of the predicted time of one inference.
+        measure: run the candidates of every layer in the emulator instead of predicting their
+            cycles; what was measured is kept in the cache folder.
     Raises: InvalidGraph, UnsupportedOp naming a node; DoesNotFit saying what is missing in which
-        memory; ToolMissing without the compiler; BadData for an unknown board or option.
+        memory and in which layer most; ToolMissing without the compiler; BadData for an unknown
+        board or option.
     """
     target = board if isinstance(board, Board) else find_board(board)
-    program = compile_graph(graph, target_of(target))
-    image = link(program, target, toolchain=toolchain, optimize=optimize, stack_bytes=stack_bytes)
-    return Firmware(graph, program, image, toolchain, stack_bytes)
+    aim = Aim(optimize, flash, ram, latency_ms)
+    built = build_for(
+        graph,
+        target,
+        aim,
+        toolchain=toolchain,
+        stack_bytes=stack_bytes,
+        measured=known_cycles(graph, target, aim, toolchain, measure=measure),
+    )
+    return Firmware(graph, built.found.program, built.firmware, toolchain, stack_bytes)
 
 
 @dataclass(frozen=True)

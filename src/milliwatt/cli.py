@@ -19,11 +19,15 @@ from milliwatt.cli_options import (
     BoardName,
     DemoBoard,
     DemoName,
+    FlashBudget,
     InputFile,
+    LatencyBudget,
+    Measure,
     ModelFile,
     Optimize,
     OptimizeFor,
     Precision,
+    RamBudget,
     StackBytes,
     Toolchain,
     ToolchainName,
@@ -215,6 +219,10 @@ def build(
     toolchain: ToolchainName = Toolchain.ZIG,
     optimize: OptimizeFor = Optimize.SPEED,
     stack: StackBytes = DEFAULT_STACK,
+    flash: FlashBudget = None,
+    ram: RamBudget = None,
+    latency_ms: LatencyBudget = None,
+    measure: Measure = False,
     as_json: AsJson = False,
 ) -> None:
     """Compile a model to a folder of C sources with a linked image for a board."""
@@ -225,7 +233,8 @@ def build(
     from milliwatt.debug.files import check_folder
 
     check_folder(output)  # told before anything slow
-    firmware = build_firmware(api.load(model), Target(board, toolchain, optimize, stack))
+    target = Target(board, toolchain, optimize, stack, flash, ram, latency_ms, measure)
+    firmware = build_firmware(api.load(model), target)
     firmware.save(output)
     if as_json:
         show_json({**sizes_dict(firmware.image), "output": str(output)})
@@ -242,6 +251,10 @@ def run(
     toolchain: ToolchainName = Toolchain.ZIG,
     optimize: OptimizeFor = Optimize.SPEED,
     stack: StackBytes = DEFAULT_STACK,
+    flash: FlashBudget = None,
+    ram: RamBudget = None,
+    latency_ms: LatencyBudget = None,
+    measure: Measure = False,
     period_ms: Annotated[
         float | None, typer.Option(help="Time between inferences: adds energy with sleep.")
     ] = None,
@@ -252,7 +265,7 @@ def run(
 
     if period_ms is not None and not 0 < period_ms < math.inf:
         raise typer.BadParameter(f"{period_ms}: a time above 0 wanted", param_hint="--period-ms")
-    target = Target(board, toolchain, optimize, stack)
+    target = Target(board, toolchain, optimize, stack, flash, ram, latency_ms, measure)
     run_model(model, input_file, target, period_ms=period_ms, as_json=as_json)
 
 
@@ -264,12 +277,16 @@ def profile(
     toolchain: ToolchainName = Toolchain.ZIG,
     optimize: OptimizeFor = Optimize.SPEED,
     stack: StackBytes = DEFAULT_STACK,
+    flash: FlashBudget = None,
+    ram: RamBudget = None,
+    latency_ms: LatencyBudget = None,
+    measure: Measure = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a model on an emulated board and show where its cycles and bytes go, layer by layer."""
     from milliwatt.cli_run import Target, run_model
 
-    target = Target(board, toolchain, optimize, stack)
+    target = Target(board, toolchain, optimize, stack, flash, ram, latency_ms, measure)
     run_model(model, input_file, target, by_layer=True, as_json=as_json)
 
 

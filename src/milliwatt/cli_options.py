@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,10 +23,12 @@ class Toolchain(enum.StrEnum):
 
 
 class Optimize(enum.StrEnum):
-    """What the compiler favours."""
+    """What the choice of kernels and the compiler favour."""
 
     SPEED = "speed"
+    RAM = "ram"
     FLASH = "flash"
+    BALANCED = "balanced"
 
 
 class Precision(enum.StrEnum):
@@ -110,7 +113,34 @@ DemoBoard = Annotated[
     ),
 ]
 ToolchainName = Annotated[Toolchain, typer.Option("--toolchain", help="The C compiler.")]
-OptimizeFor = Annotated[Optimize, typer.Option("--optimize", help="What the compiler favours.")]
+OptimizeFor = Annotated[
+    Optimize, typer.Option("--optimize", help="What kernels are chosen for: docs/schedule.md.")
+]
+FlashBudget = Annotated[
+    int | None, typer.Option("--flash", min=1, help="Most bytes that the image may take.")
+]
+RamBudget = Annotated[
+    int | None, typer.Option("--ram", min=1, help="Most bytes of static RAM and stack.")
+]
+
+
+def check_latency(value: float | None) -> float | None:
+    """Refuse what is no time: wrong usage."""
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value}: a time above 0 wanted")
+    return value
+
+
+LatencyBudget = Annotated[
+    float | None,
+    typer.Option(
+        "--latency-ms", callback=check_latency, help="Longest predicted time of one inference."
+    ),
+]
+Measure = Annotated[
+    bool,
+    typer.Option("--measure", help="Run candidate kernels in the emulator, do not predict them."),
+]
 
 
 def check_stack(value: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from milliwatt import api
@@ -21,24 +22,23 @@ from milliwatt.ir.graph import Graph
 
 @dataclass(frozen=True)
 class Target:
-    """What to build for: a board's name or file, a compiler, what that favours, the stack."""
+    """What to build for: a board's name or file, a compiler, the aim, the stack, budgets."""
 
     board: str
     toolchain: str
     optimize: str
     stack_bytes: int
+    flash: int | None = None
+    ram: int | None = None
+    latency_ms: float | None = None
+    measure: bool = False
 
 
 def build_firmware(graph: Graph, target: Target) -> api.Firmware:
-    """Compile for a target; a spinner shows meanwhile."""
-    with waiting(f"compiling {graph.name} for {target.board}"):
-        return api.build(
-            graph,
-            board=target.board,
-            toolchain=target.toolchain,
-            optimize=target.optimize,
-            stack_bytes=target.stack_bytes,
-        )
+    """Compile for a target; a spinner shows meanwhile, or the bar of what is measured."""
+    text = f"compiling {graph.name} for {target.board}"
+    with contextlib.nullcontext() if target.measure else waiting(text):
+        return api.build(graph, **asdict(target))
 
 
 def run_model(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
+from milliwatt.compiler.aim import Aim
 from milliwatt.compiler.board import Board
 from milliwatt.compiler.emit import emit
 from milliwatt.compiler.firmware import Firmware, Layer, Port
-from milliwatt.compiler.program import Program, compile_graph
-from milliwatt.compiler.target import target_of
+from milliwatt.compiler.program import Program
+from milliwatt.compiler.search import Found, Measured, Spare, search
 from milliwatt.compiler.toolchain import STACK_BYTES, compile_firmware, verify_fits
-from milliwatt.errors import DoesNotFit
+from milliwatt.errors import BadData, DoesNotFit
 from milliwatt.ir.graph import Graph
 from milliwatt.ir.ops import Op
 
@@ -23,17 +26,98 @@ def build(
 ) -> Firmware:
     """Compile `graph` to firmware for `board`.
 
-    Args: toolchain: "zig" or "gcc". optimize: "speed" or "flash". stack_bytes: RAM kept for the
+    Args: toolchain: "zig" or "gcc". optimize: one of aim.AIMS. stack_bytes: RAM kept for the
     stack, a multiple of 8.
-    Raises: InvalidGraph, UnsupportedOp naming a node; DoesNotFit saying what is missing in which
-    memory and the three largest tensors; ToolMissing without the compiler.
+    Raises: as `build_for`.
     """
-    return link(
-        compile_graph(graph, target_of(board)),
-        board,
-        toolchain=toolchain,
-        optimize=optimize,
-        stack_bytes=stack_bytes,
+    aim = Aim(optimize)
+    return build_for(graph, board, aim, toolchain=toolchain, stack_bytes=stack_bytes).firmware
+
+
+@dataclass(frozen=True)
+class Built:
+    """A linked image, and the choice of kernels behind it with what was predicted."""
+
+    found: Found
+    firmware: Firmware
+
+
+def build_for(
+    graph: Graph,
+    board: Board,
+    aim: Aim,
+    *,
+    toolchain: str = "zig",
+    stack_bytes: int = STACK_BYTES,
+    measured: Measured | None = None,
+) -> Built:
+    """Choose kernels under an aim and its budgets, compile and link.
+
+    A budget is checked on the linked image; where the prediction was short of it, the search goes
+    on with what the image showed. Where the image is too large for the board, the board's own
+    memories become the budgets. `measured`: see `search`.
+    Raises: InvalidGraph, UnsupportedOp naming a node; DoesNotFit saying what is missing in which
+    memory and the layer or the three largest tensors; ToolMissing without the compiler; BadData for
+    a latency on the host, whose cycles nobody predicts.
+    """
+    if aim.latency_ms is not None and board.is_host:
+        raise BadData(f"{board.name}: latency_ms is given; only emulated boards have predictions")
+
+    def attempt(aim: Aim) -> Built:
+        return _attempt(graph, board, aim, toolchain, stack_bytes, measured)
+
+    try:
+        return attempt(aim)
+    except _TooLarge as error:
+        flash_bytes = aim.flash_bytes or board.flash_bytes or None
+        ram_bytes = aim.ram_bytes or board.ram_bytes or None
+        try:
+            return attempt(replace(aim, flash_bytes=flash_bytes, ram_bytes=ram_bytes))
+        except DoesNotFit:
+            raise DoesNotFit(str(error)) from None
+
+
+class _TooLarge(DoesNotFit):
+    """An image or its arena exceeds the board, whatever the budgets say."""
+
+
+_ATTEMPTS = 4
+_START_BYTES = 1024
+"""Start-up code, vectors and the calls of a small model; the first link corrects it."""
+
+
+def _attempt(
+    graph: Graph,
+    board: Board,
+    aim: Aim,
+    toolchain: str,
+    stack_bytes: int,
+    measured: Measured | None,
+) -> Built:
+    spare = Spare(_START_BYTES, stack_bytes)
+    for _ in range(_ATTEMPTS):
+        found = search(graph, board, aim, measured=measured, spare=spare)
+        try:
+            image = link(
+                found.program,
+                board,
+                toolchain=toolchain,
+                optimize=aim.optimize,
+                stack_bytes=stack_bytes,
+            )
+        except DoesNotFit as error:
+            raise _TooLarge(str(error)) from None
+        ram_bytes = image.static_ram_bytes + stack_bytes
+        over = (
+            aim.flash_bytes is not None and image.flash_bytes > aim.flash_bytes,
+            aim.ram_bytes is not None and ram_bytes > aim.ram_bytes,
+        )
+        if not any(over):
+            return Built(found, image)
+        spare = Spare(image.flash_bytes - found.flash_bytes, ram_bytes - image.arena_bytes)
+    raise DoesNotFit(
+        f"{board.name}: no image keeps the budgets: {image.flash_bytes:,} bytes of flash and "
+        f"{ram_bytes:,} of RAM with the stack is the nearest; give more"
     )
 
 

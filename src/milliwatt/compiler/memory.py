@@ -88,6 +88,11 @@ def plan_memory(graph: Graph, choose: Binder = bind) -> Plan:
     )
 
 
+def arena_bytes(lives: Lifetimes) -> int:
+    """The size of the arena that `lives` is placed in."""
+    return max((b.offset + b.nbytes for b in _place(lives)[0]), default=0)
+
+
 def _place(lives: Lifetimes) -> tuple[tuple[Block, ...], int]:
     """Every block with its offset; the states first, one behind the other, then all else."""
     states, others = lives.blocks[: lives.states], lives.blocks[lives.states :]

@@ -12,6 +12,7 @@ from milliwatt.compiler.passes.fold_input_offset import fold_input_offset
 from milliwatt.compiler.passes.fold_pad import fold_pad
 from milliwatt.compiler.passes.fold_requantize import fold_requantize
 from milliwatt.compiler.passes.fuse_add import fuse_add
+from milliwatt.compiler.passes.fuse_rows import fuse_rows
 from milliwatt.compiler.passes.fuse_shift import fuse_shift
 from milliwatt.compiler.passes.keep_f16 import keep_f16
 from milliwatt.compiler.target import PORTABLE, Target
@@ -46,6 +47,26 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("fuse_shift", _anywhere(fuse_shift)),
     ("fuse_add", fuse_add),
 )
+
+TRADES: tuple[tuple[str, Pass], ...] = (("fuse_add", fuse_add), ("fuse_rows", fuse_rows))
+"""Passes that give time for memory or the other way round: a search tries each and leaves each."""
+
+
+def variants(graph: Graph, target: Target = PORTABLE) -> tuple[Graph, ...]:
+    """The graphs that the passes make with and without each of TRADES; the plainest first.
+
+    The graphs inside `if` and `while` are as `run_passes` makes them.
+    """
+    graph = graph.rewrite(functools.partial(_inside, target=target))
+    trades = [name for name, _ in TRADES]
+    for name, step in PASSES:
+        if name not in trades:
+            graph = step(graph, target)
+    found = [graph]
+    for _, step in TRADES:
+        fused = [(each, step(each, target)) for each in found]
+        found += [made for each, made in fused if made is not each]
+    return tuple(found)
 
 
 def run_passes(

@@ -8,6 +8,7 @@ do, one pass in the order of time has to be enough.
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 from bisect import bisect_left, insort
 from dataclasses import dataclass
@@ -52,6 +53,15 @@ def live_bytes(blocks: list[Block]) -> tuple[int, int]:
         if alive > peak:
             peak, when = alive, step
     return peak, when
+
+
+def live_at(blocks: list[Block], steps: int) -> tuple[int, ...]:
+    """Sum of sizes alive before the run (-1), at each of `steps` steps and after the last."""
+    changes = [0] * (steps + 3)
+    for block in blocks:
+        changes[block.first + 1] += block.nbytes
+        changes[block.last + 2] -= block.nbytes
+    return tuple(itertools.accumulate(changes[:-1]))
 
 
 def place_blocks(blocks: list[Block], bound: int) -> list[Block]:

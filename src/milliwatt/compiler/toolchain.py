@@ -21,7 +21,7 @@ from milliwatt.compiler.firmware import Symbol
 from milliwatt.errors import BadData, DoesNotFit, MilliwattError, ToolMissing
 
 TOOLCHAINS = ("zig", "gcc")
-OPTIMIZE = {"speed": "-O2", "flash": "-Os"}
+OPTIMIZE = {"speed": "-O2", "ram": "-O2", "flash": "-Os", "balanced": "-O2"}
 STACK_BYTES = 2048
 """Stack reserve at the bottom of RAM unless the caller asks for another."""
 
