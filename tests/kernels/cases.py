@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kernels import (
     cases_control,
+    cases_conv_dsp,
     cases_core,
     cases_matrix,
     cases_move,
@@ -16,6 +17,7 @@ from kernels.cases_core import Case
 
 CASES: tuple[Case, ...] = (
     *cases_core.CASES,
+    *cases_conv_dsp.CASES,
     *cases_matrix.CASES,
     *cases_reduce.CASES,
     *cases_pointwise.CASES,

@@ -116,6 +116,7 @@ void mw_fully_connected_f32(float *out, const float *in,
 #include "mw_op_matrix.h"
 #include "mw_op_recurrent.h"
 #include "mw_op_signal.h"
+#include "mw_op_dsp_conv.h"
 #include "mw_op_control.h"
 
 #ifdef __cplusplus

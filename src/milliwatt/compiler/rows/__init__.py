@@ -9,6 +9,7 @@ from milliwatt.compiler.rows import (
     activation,
     control,
     conv,
+    conv_dsp,
     elementwise,
     matrix,
     move,
@@ -23,6 +24,7 @@ from milliwatt.compiler.rows import (
 from milliwatt.compiler.rows.row import Call, Field, Lowered, Row
 
 TABLE: tuple[Row, ...] = (
+    *conv_dsp.ROWS,
     *conv.ROWS,
     *pool.ROWS,
     *elementwise.ROWS,

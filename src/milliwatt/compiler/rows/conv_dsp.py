@@ -1,0 +1,296 @@
+"""Rows of the convolutions for the DSP extension, and how their weights are packed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from milliwatt.compiler.rows.channel_steps import LIMIT, ChannelSteps, channel_steps
+from milliwatt.compiler.rows.results import s8_bounds, window_fields
+from milliwatt.compiler.rows.row import Field, Lowered, Row
+from milliwatt.compiler.target import DSP
+from milliwatt.ir.attrs import Conv2d
+from milliwatt.ir.graph import Node
+from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.conv import is_plain
+
+PAIR_LIMIT = 2**23
+"""Sums of the even channels of pairs stay below it: kernels compute 256 times them."""
+COPIES = (2048, 4096, 8192, 16384)
+"""Bytes of RAM that weights may be copied to."""
+FEW_PIXELS = 16
+"""Weights that are read for fewer pixels stay in flash."""
+
+
+def source_order(kernel: tuple[int, int], channels: int, dilation_w: int) -> np.ndarray:
+    """The order of a window's products [KH * KW * C] as kernels/mw_columns_dsp.h widens them."""
+    cells = np.arange(kernel[0] * kernel[1] * channels).reshape(*kernel, channels)
+    strips = cells.reshape(1, kernel[0], -1) if dilation_w == 1 else cells.transpose(1, 0, 2)
+    whole = strips.shape[2] & ~3
+    return np.concatenate([strips[:, :, :whole].reshape(-1), strips[:, :, whole:].reshape(-1)])
+
+
+def lane_order(products: int) -> np.ndarray:
+    """The order of products in the lanes of a column, from source order."""
+    order = np.arange(products)
+    whole = products & ~3
+    order[:whole] = order[:whole].reshape(-1, 2, 2).transpose(0, 2, 1).reshape(-1)
+    return order
+
+
+def pack(rows: np.ndarray, steps: ChannelSteps) -> np.ndarray:
+    """Weights s8 [channels, products], in source order, as s32 words: kernels/mw_gemm_dsp.h."""
+    channels, products = rows.shape
+    lanes = rows[:, lane_order(products)].astype(np.int32)
+    even, odd = channels & ~1, products & 1
+    pairs = (256 * lanes[0:even:2] + lanes[1:even:2]).astype(np.int16)
+    words = np.ascontiguousarray(pairs[:, : products - odd]).view("<i4")
+    first = steps.records[:, 0].astype(np.int64)
+    start = np.stack([256 * first[0:even:2] + first[1:even:2], first[1:even:2]], axis=1)
+    start = start.astype(np.int32)
+    constants = steps.records[:, 1:3] if steps.steps == 1 else steps.records[:, 1:4]
+    parts: list[np.ndarray] = []
+    for pair in range(0, even // 2, 2):
+        some = slice(pair, min(pair + 2, even // 2))
+        parts += [start[some].reshape(-1), words[some].T.reshape(-1)]
+        if odd:
+            last = np.zeros(2, np.int16)
+            last[: len(pairs[some])] = pairs[some, -1]
+            parts.append(last.view("<i4"))
+        parts.append(constants[2 * some.start : 2 * some.stop].reshape(-1))
+    if channels & 1:
+        plain = np.zeros((products + 3) & ~3, np.int8)
+        plain[:products] = rows[-1]
+        parts += [steps.records[-1:, 0], plain.view("<i4"), constants[-1]]
+    return np.concatenate(parts).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """The convolution that a node is: attributes, weights [O, KH, KW, C] and their axis of O."""
+
+    attrs: Conv2d
+    weight: np.ndarray
+    axis: int
+
+    @property
+    def direct(self) -> bool:
+        """Whether output pixels are input pixels."""
+        return self.weight.shape[1:3] == (1, 1) and self.attrs.stride == (1, 1) and not self.padded
+
+    @property
+    def padded(self) -> bool:
+        """Whether windows leave the image."""
+        return any(self.attrs.padding)
+
+    @property
+    def products(self) -> int:
+        """Products of an output."""
+        return self.weight[0].size
+
+    @property
+    def run(self) -> int:
+        """Adjacent bytes of a window."""
+        cells = self.weight.shape[2] if self.attrs.dilation[1] == 1 else 1
+        return cells * self.weight.shape[3]
+
+
+def _window(node: Node) -> _Window:
+    assert isinstance(node.attrs, Conv2d)
+    axis = 0 if node.op is Op.CONV2D else 3
+    weight = node.src[1].value
+    if axis:
+        weight = weight.transpose(3, 1, 2, 0)
+    attrs = node.attrs
+    if weight.shape[2] == 1:
+        attrs = attrs.__class__(**{**vars(attrs), "dilation": (attrs.dilation[0], 1)})
+    return _Window(attrs, weight, axis)
+
+
+def _steps(node: Node) -> ChannelSteps | None:
+    window = _window(node)
+    channels = np.arange(window.weight.shape[0])
+    paired = (channels % 2 == 0) & (channels + 1 < len(channels))
+    limits = np.where(paired, PAIR_LIMIT, LIMIT)
+    return channel_steps(node, window.attrs, node.type, window.axis, limits)
+
+
+def fits(node: Node) -> bool:
+    """Whether the kernel runs a convolution: constant symmetric weights that pairs can hold."""
+    if not is_plain(node.op, node.src[0].type, node.src[1].type):
+        return False
+    if not all(s.is_constant for s in node.src[1:]):
+        return False
+    if node.op is Op.DEPTHWISE_CONV2D and node.src[0].type.shape[3] != 1:
+        return False
+    window = _window(node)
+    if window.products < 2:
+        return False
+    rows = window.weight.reshape(len(window.weight), -1)
+    even = len(rows) & ~1
+    if ((rows[0:even:2] == -128) & (rows[1:even:2] < 0)).any():
+        return False
+    return _steps(node) is not None
+
+
+def _block_words(node: Node) -> int:
+    steps = _steps(node)
+    assert steps is not None
+    return 4 * (steps.steps + 2) + _window(node).products
+
+
+def _words(node: Node) -> int:
+    """Words of the packed weights."""
+    window, steps = _window(node), _steps(node)
+    assert steps is not None
+    channels, products = window.weight.shape[0], window.products
+    words = channels // 4 * _block_words(node)
+    if channels & 2:
+        words += 2 + (products + 1) // 2 + 2 * (steps.steps + 1)
+    if channels & 1:
+        words += 1 + (products + 3) // 4 + steps.steps + 1
+    return words
+
+
+def _chunk(node: Node, most: int) -> int:
+    """Blocks of four channels whose weights fit `most` bytes, 0 where none does; those of all
+    channels where all fit."""
+    blocks = node.type.shape[3] // 4
+    if 4 * _words(node) <= most:
+        return max(blocks, 1)
+    rest = _words(node) - blocks * _block_words(node)
+    return max(most // 4 - rest, 0) // _block_words(node)
+
+
+def _column_bytes(window: _Window) -> int:
+    kernel_h, kernel_w = window.weight.shape[1:3]
+    left = (window.run & 3) * kernel_h * kernel_w * window.weight.shape[3] // window.run
+    return 8 * ((window.products + 1) // 2) + left
+
+
+def _row_bytes(node: Node, window: _Window) -> int:
+    """Bytes of the kernel's padded rows."""
+    kernel_h, kernel_w, channels = window.weight.shape[1:]
+    attrs = window.attrs
+    width = (node.type.shape[2] - 1) * attrs.stride[1] + (kernel_w - 1) * attrs.dilation[1] + 1
+    return int(kernel_h * width * channels) if window.padded else 0
+
+
+def lower_conv2d_s8_dsp(node: Node, copy: int) -> Lowered:
+    """conv2d; `copy` bytes of RAM for weights, 0 to read them from flash."""
+    window, steps = _window(node), _steps(node)
+    assert steps is not None
+    kernel_h, kernel_w, channels = window.weight.shape[1:]
+    rows = window.weight.reshape(len(window.weight), -1)
+    order = source_order((kernel_h, kernel_w), channels, window.attrs.dilation[1])
+    packed = pack(rows[:, order], steps)
+    blocks = node.type.shape[3] // 4
+    chunk = _chunk(node, copy) if copy else max(blocks, 1)
+    last = (blocks - 1) // chunk * chunk if blocks else 0
+    longest = max(chunk * _block_words(node), len(packed) - last * _block_words(node))
+    copied = min(longest, len(packed)) if copy else 0
+    strips = window.products // (kernel_h * window.run)
+    fields = (
+        *_image_fields(node, window),
+        ("in_zero_point", node.src[0].type.zero_point),
+        *s8_bounds(node.type, window.attrs.clamp),
+        ("padded", int(window.padded)),
+        ("columns.strips", strips),
+        ("columns.strip", window.attrs.dilation[1] * channels),
+        ("columns.rows", kernel_h),
+        ("columns.run", window.run),
+        ("products", window.products),
+        ("steps", steps.steps),
+        ("chunk", chunk),
+        ("copied", copied),
+        ("words", len(packed)),
+        ("packed", packed),
+    )
+    workspace = 4 * copied + _column_bytes(window) + _row_bytes(node, window)
+    return Lowered(fields, workspace, (0,))
+
+
+def _image_fields(node: Node, window: _Window) -> tuple[Field, ...]:
+    """The members of MW_WINDOW; where pixels are outputs, one row of all of them."""
+    attrs = window.attrs
+    kernel = window.weight.shape[1:3]
+    fields = window_fields(node, node.type, kernel, attrs.stride, attrs.padding, attrs.dilation)
+    if not window.direct:
+        return fields
+    pixels = node.type.size // node.type.shape[3]
+    flat = {"batches": 1, "in_h": 1, "in_w": pixels, "out_h": 1, "out_w": pixels}
+    return tuple((name, flat.get(name, value)) for name, value in fields)
+
+
+def work(node: Node, copy: int) -> Mapping[str, float]:
+    """What a call does; see Row. A step is 16 MACs."""
+    window, words = _window(node), _words(node)
+    channels = node.type.shape[3]
+    pixels = node.type.size // channels
+    chunk = _chunk(node, copy) if copy else channels // 4
+    passes = -(-(channels // 4) // chunk) if chunk else 1
+    pairs = (pixels + 1) // 2
+    return {
+        "calls": 1,
+        "chunks": passes,
+        "pairs": pairs * passes,
+        "cells": 2 * pairs * passes * window.products,
+        "rows": node.type.shape[0] * node.type.shape[1] * passes if window.padded else 0,
+        "row_bytes": _row_bytes(node, window) * node.type.shape[0] * node.type.shape[1] * passes,
+        "blocks": pairs * (channels // 4),
+        "steps": pairs * (channels // 4) * (window.products // 2),
+        "left_outputs": 2 * pairs * (channels % 4),
+        "left_macs": 2 * pairs * (channels % 4) * window.products,
+        "copied_bytes": 4 * words if copy else 0,
+        "flash_bytes": 4 * words * (1 if copy else pairs),
+    }
+
+
+def _copies(node: Node, copy: int, *, whole: bool) -> bool:
+    """Whether `copy` bytes hold weights of some channels (`whole`: of all, read in place), and a
+    smaller copy would not do the same."""
+    if not fits(node) or (whole and not _window(node).direct):
+        return False
+    chunk = _chunk(node, copy)
+    if not chunk or node.type.size // node.type.shape[3] < FEW_PIXELS:
+        return False
+    smaller = [c for c in COPIES if c < copy]
+    if smaller and _chunk(node, smaller[-1]) == chunk:
+        return False
+    return (4 * _words(node) <= copy) is whole or not _window(node).direct
+
+
+def _flash(node: Node, *, whole: bool) -> bool:
+    return fits(node) and _window(node).direct is whole
+
+
+_NOTE = "constant symmetric weights of the input's type, one group, sums below 2^23"
+
+
+def _row(op: Op, note: str, copy: int, *, whole: bool) -> Row:
+    predicate = partial(_copies, copy=copy, whole=whole) if copy else partial(_flash, whole=whole)
+    return Row(
+        op,
+        ("s8", "s8"),
+        "conv2d_s8_dsp",
+        "conv2d_s8_dsp_params",
+        partial(lower_conv2d_s8_dsp, copy=copy),
+        predicate,
+        note,
+        inplace=(0,) if whole else (),
+        isa=DSP,
+        files=("gemm_s8_dsp.c", "widen_s8_dsp.c"),
+        work=partial(work, copy=copy),
+    )
+
+
+# The first row that matches serves where nobody searches: copies of up to 8 KiB where weights are
+# read often, in place where it can be.
+_ORDER = (8192, 4096, 16384, 2048, 0)
+ROWS = (
+    *(_row(Op.CONV2D, _NOTE, copy, whole=whole) for copy in _ORDER for whole in (True, False)),
+    *(_row(Op.DEPTHWISE_CONV2D, "one input channel", c, whole=False) for c in _ORDER if c < 16384),
+)

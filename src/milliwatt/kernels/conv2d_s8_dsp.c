@@ -1,0 +1,78 @@
+/* conv2d, s8, for the DSP extension.
+ *
+ * out[n,y,x,o] = clamp(out_zero_point + rescale(bias[o] + sum_k in[n,window(y,x),k] * w[o,k]))
+ * with the window's cell (ky, kx) at row y * stride_h + ky * dilation_h - pad_top and column alike;
+ * cells outside the input read in_zero_point, and bias holds -in_zero_point * sum(w).
+ *
+ * Two pixels at a time: their windows become two int16 columns in the workspace (about 1.5 cycles a
+ * cell), which mw_gemm_s8_dsp multiplies by all channels of a chunk. The weights of a chunk are read
+ * from flash, or copied to the workspace once where that saves the stalls of reading them again for
+ * every two pixels.
+ *
+ * Layouts: in [N,H,W,C], out [N,H',W',O], weights packed as mw_gemm_dsp.h says.
+ * Ranges: |sum| < 2^23 of even channels, < 2^30 of others, bias included (checked when packing).
+ * Workspace: 4 * copied bytes, 8 * ceil(products / 2) for the columns, 3 * kernel_h * kernel_w
+ * where a run of the window is no multiple of 4, and the kernel's padded rows.
+ * In place: a 1 x 1 kernel of stride 1 with as many outputs as inputs, all channels one chunk: both
+ * pixels are read before they are written.
+ * Rounding: TFLM's two roundings, see mw_gemm_dsp.h. Source: TensorFlow Lite 8-bit specification,
+ * CONV_2D.
+ */
+#include "mw_columns_dsp.h"
+
+/* All pixels, for the channels of one chunk: from `out` on, weights at `packed`. */
+static void mw_conv_chunk_dsp(int8_t *out, const int8_t *in, const int32_t *packed,
+                              mw_gemm_dsp *shape, const mw_conv2d_s8_dsp_params *p,
+                              uint32_t *columns) {
+  int32_t width = (p->out_w - 1) * p->stride_w + (p->kernel_w - 1) * p->dilation_w + 1;
+  int32_t row = p->padded ? width * p->in_c : p->in_w * p->in_c * p->dilation_h;
+  int32_t step = p->stride_w * p->in_c, second = 0;
+  int8_t *bytes = (int8_t *)(columns + ((p->products + 1) & ~1));
+  int8_t *rows = bytes + (p->columns.run & 3) * p->columns.rows * p->columns.strips;
+  shape->next = p->out_c;
+  MW_ROLLED
+  for (int32_t n = 0; n < p->batches; n++, in += p->in_h * p->in_w * p->in_c) {
+    MW_ROLLED
+    for (int32_t y = 0; y < p->out_h; y++) {
+      const int8_t *window = in + y * p->stride_h * p->in_w * p->in_c;
+      if (p->padded) {
+        mw_padded_rows_dsp(rows, in, y * p->stride_h - p->pad_top, width, p);
+        window = rows;
+      }
+      MW_ROLLED
+      for (int32_t x = 0; x < p->out_w; x++, window += step) {
+        mw_column_dsp(columns + second, window, row, &p->columns, bytes);
+        second ^= 1;
+        if (second) continue;
+        mw_gemm_s8_dsp(out, columns, packed, shape);
+        out += 2 * p->out_c;
+      }
+    }
+  }
+  if (!second) return;
+  /* A lone last pixel: its column twice, and both results to the same place. */
+  MW_ROLLED
+  for (int32_t i = 0; i < p->products; i += 2) columns[i + 1] = columns[i];
+  shape->next = 0;
+  mw_gemm_s8_dsp(out, columns, packed, shape);
+}
+
+void mw_conv2d_s8_dsp(int8_t *out, const int8_t *in, const mw_conv2d_s8_dsp_params *params,
+                      void *workspace) {
+  const mw_conv2d_s8_dsp_params *p = params;
+  uint32_t *columns = (uint32_t *)workspace + p->copied;
+  const int32_t *packed = p->packed;
+  int32_t block = 4 * (p->steps + 2) + p->products, blocks = p->out_c >> 2, left = p->words;
+  mw_gemm_dsp shape = {p->products, p->steps, 0, 0, 0};
+  int8_t *to = out;
+  MW_ROLLED
+  do {
+    shape.blocks = mw_min_s32(blocks, p->chunk), blocks -= shape.blocks;
+    shape.rest = blocks ? 0 : p->out_c & 3;
+    int32_t words = blocks ? block * shape.blocks : left;
+    if (p->copied) memcpy(workspace, packed, 4 * (size_t)words);
+    mw_conv_chunk_dsp(to, in, p->copied ? (const int32_t *)workspace : packed, &shape, p, columns);
+    to += 4 * shape.blocks, packed += words, left -= words;
+  } while (blocks);
+  mw_bound_bytes(out, p->batches * p->out_h * p->out_w * p->out_c, p->clamp_min, p->clamp_max);
+}
