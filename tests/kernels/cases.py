@@ -6,6 +6,7 @@ from kernels import (
     cases_control,
     cases_conv_dsp,
     cases_core,
+    cases_elementwise_dsp,
     cases_matrix,
     cases_move,
     cases_pointwise,
@@ -17,6 +18,7 @@ from kernels.cases_core import Case
 
 CASES: tuple[Case, ...] = (
     *cases_core.CASES,
+    *cases_elementwise_dsp.CASES,
     *cases_conv_dsp.CASES,
     *cases_matrix.CASES,
     *cases_reduce.CASES,

@@ -1,0 +1,78 @@
+"""Sums and products for the kernels of the DSP extension: planes, steps, sizes, broadcasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels.cases_core import CLAMPS, ZERO_POINTS, Case, grid
+from milliwatt.ir.attrs import Elementwise
+from milliwatt.ir.graph import Node, constant, graph_input
+from milliwatt.ir.ops import Op
+from milliwatt.ir.types import DType, Quant
+
+
+class Scales(NamedTuple):
+    """Of the operands and the result."""
+
+    a: float
+    b: float
+    out: float
+
+
+DRAWN = (
+    Scales(0.0233183745, 0.0417741537, 0.0455103219),
+    Scales(0.0617398210, 0.0119283497, 0.0371920482),
+    Scales(0.0191837465, 0.0198273645, 0.0072635491),
+)
+"""As calibration gives them: a plane in one step."""
+SIMPLE = (Scales(0.05, 0.05, 0.1), Scales(0.03, 0.1, 0.1))
+"""Sums that lie on halves: a plane in one step, in two."""
+PRODUCTS = (Scales(0.0233, 0.0417, 0.0319), Scales(0.05, 0.05, 0.25), Scales(0.11, 0.9, 0.2501))
+
+SHAPES = (
+    ((1,), (1,)),
+    ((7,), (7,)),
+    ((8,), (8,)),
+    ((1, 5, 3, 3), (1, 5, 3, 3)),
+    ((2, 31), (2, 31)),
+    ((3, 4, 9), (9,)),
+    ((1, 1, 1, 6), (2, 3, 2, 6)),
+    ((3, 1, 11), (3, 5, 11)),
+)
+"""Of both operands; rows of odd lengths, so that later ones start at any address."""
+
+
+def _nodes(op: Op, scales: tuple[Scales, ...], count: int) -> Iterator[Case]:
+    options = grid(
+        count,
+        shapes=SHAPES,
+        scale=scales,
+        zeros=[(a, b) for a in ZERO_POINTS for b in (-128, 3)],
+        out=ZERO_POINTS,
+        clamp=CLAMPS,
+        fixed=(False, False, False, True),
+    )
+    for number, option in enumerate(options):
+        quants = [
+            Quant.per_tensor(s, z)
+            for s, z in zip(option["scale"], (*option["zeros"], option["out"]), strict=True)
+        ]
+        x, y = (
+            graph_input(shape, DType.S8, name, quant)
+            for shape, name, quant in zip(option["shapes"], "ab", quants, strict=False)
+        )
+        if option["fixed"]:
+            values = np.random.default_rng(number).integers(-128, 128, y.type.shape)
+            y = constant(values.astype(np.int8), f"{op}{number}.b", quants[1])
+        attrs = Elementwise(option["clamp"], quants[2])
+        yield f"dsp-{op}-{number}", Node(op, (x, y), attrs, f"{op}{number}")
+
+
+CASES: tuple[Case, ...] = (
+    *_nodes(Op.ADD, (*DRAWN, *SIMPLE), 40),
+    *_nodes(Op.SUB, (*DRAWN, *SIMPLE), 40),
+    *_nodes(Op.MUL, PRODUCTS, 40),
+)
