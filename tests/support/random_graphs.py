@@ -297,12 +297,17 @@ _STEPS: tuple[tuple[Callable[[Builder], Node], float], ...] = (
 )
 
 
-def random_graph(seed: int, dtype: DType, steps: int = 8) -> Graph:
-    """Network number `seed` with `steps` operators or small patterns of them."""
-    b = Builder(seed, dtype)
+def grow(b: Builder, steps: int) -> None:
+    """Append `steps` operators or small patterns of them."""
     weights = np.array([w for _, w in _STEPS])
     for index in b.rng.choice(len(_STEPS), steps, p=weights / weights.sum()):
         _STEPS[index][0](b)
+
+
+def random_graph(seed: int, dtype: DType, steps: int = 8) -> Graph:
+    """Network number `seed` with `steps` operators or small patterns of them."""
+    b = Builder(seed, dtype)
+    grow(b, steps)
     return b.graph(f"random_{dtype}_{seed}")
 
 
@@ -380,9 +385,7 @@ def random_stateful(seed: int, dtype: DType, steps: int = 6) -> Graph:
     """Network number `seed` with states: read anywhere, updated by anything of their type."""
     b = Builder(seed + 7_000_000, dtype)
     states = _with_states(b)
-    weights = np.array([w for _, w in _STEPS])
-    for index in b.rng.choice(len(_STEPS), steps, p=weights / weights.sum()):
-        _STEPS[index][0](b)
+    grow(b, steps)
     updates = tuple((held, _next_value(b, held)) for held in states)
     plain = b.graph(f"stateful_{dtype}_{seed}")
     kept = tuple(s for s in states if b.rng.random() < 0.3 or s in plain.outputs)

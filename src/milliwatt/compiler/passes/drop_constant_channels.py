@@ -16,6 +16,9 @@ from milliwatt.ir.intervals import Interval, channels, filters, intervals, reada
 from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import Quant
 
+_ROUNDS = 8
+"""What is left of a layer can be constant where the whole was not; real nets need one round."""
+
 
 def drop_constant_channels(graph: Graph) -> Graph:
     """Remove s8 channels that always hold one value, or that meet only zero weights (exact).
@@ -27,6 +30,15 @@ def drop_constant_channels(graph: Graph) -> Graph:
     """
     if not any(readable(node) for node in graph.nodes()):
         return graph
+    for _ in range(_ROUNDS):
+        less = _round(graph)
+        if less is graph:
+            break
+        graph = less
+    return graph
+
+
+def _round(graph: Graph) -> Graph:
     known = intervals(graph)
     fixed = _fixed(known)
     if fixed:
