@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # What `make check` leaves to `make test`: long, and seldom the first to fail.
 SLOW = (
+    "conformance/test_aims.py",
     "conformance/test_audio_preprocessor.py",
     "conformance/test_core_types.py",
     "conformance/test_micro_wake_word.py",
