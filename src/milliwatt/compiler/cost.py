@@ -142,7 +142,9 @@ def layer_key(node: Node, call: Call) -> str:
     types = [*(s.type for s in node.src), node.type]
     shown = " ".join(f"{t.dtype}[{','.join(map(str, t.shape))}]" for t in types)
     numbers = " ".join(f"{name}={value}" for name, value in _whole_numbers(node.attrs))
-    return f"{call.kernel.removeprefix('mw_')} {shown} {numbers}".rstrip().replace(", ", ",")
+    kernel = call.kernel.removeprefix("mw_")
+    scratch = f" workspace={call.workspace_bytes}" if call.workspace_bytes else ""
+    return f"{kernel} {shown} {numbers}{scratch}".replace(", ", ",")
 
 
 def _whole_numbers(attrs: Any) -> Iterator[tuple[str, Any]]:

@@ -152,7 +152,7 @@ def compile_firmware(
     are added here. For the host board the result is a shared library. Objects are kept in the
     user's cache by content.
 
-    Args: toolchain: "zig" or "gcc". optimize: "speed" or "flash". stack_bytes: reserve, multiple
+    Args: toolchain: "zig" or "gcc". optimize: a key of OPTIMIZE. stack_bytes: reserve, multiple
     of 8.
     Raises: ToolMissing without the compiler; MilliwattError where the C does not compile or link,
     or the disk is full; BadData for an unknown option. Whether the image fits is `verify_fits`'s
@@ -164,19 +164,10 @@ def compile_firmware(
         raise BadData(f"stack_bytes is {stack_bytes}; a positive multiple of 8 wanted")
     compiler = _compiler(toolchain, board)
     files = {**sources, **_device_sources(board)}
-    flags = [
-        *compiler.command,
-        OPTIMIZE[optimize],
-        *WARNINGS,
-        *_CODE,
-        *_target_flags(toolchain, board),
-    ]
+    flags = _flags(compiler, board, optimize)
     own_header = (_DEVICE / "include" / "string.h").read_text(encoding="utf-8")
     with workspace() as work:
-        for path, text in files.items():
-            target = work / "src" / _safe(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+        _write(files, work)
 
         def build(path: str) -> Path:
             extra = ["-fno-builtin"] if path == "mw_device/memory.c" else []
@@ -201,6 +192,41 @@ def compile_firmware(
         bss_bytes=elf.bss_bytes,
         stack_bytes=elf.stack_bytes,
     )
+
+
+def object_bytes(
+    path: str,
+    sources: Mapping[str, str],
+    board: Board,
+    *,
+    toolchain: str = "zig",
+    optimize: str = "speed",
+) -> int:
+    """Code and constants of one source, compiled as `compile_firmware` does; errors as there.
+
+    `sources` (relative path -> text) hold it and the headers that it includes.
+    """
+    compiler = _compiler(toolchain, board)
+    with workspace() as work:
+        _write(sources, work)
+        made = work / "object.o"
+        _compile(_flags(compiler, board, optimize), path, made, work)
+        elf = read_elf(made.read_bytes())
+    return elf.code_bytes + elf.rodata_bytes + elf.data_bytes
+
+
+def _flags(compiler: _Compiler, board: Board, optimize: str) -> list[str]:
+    """The compiler's command with all that an object's code depends on."""
+    target = _target_flags(compiler.kind, board)
+    return [*compiler.command, OPTIMIZE[optimize], *WARNINGS, *_CODE, *target]
+
+
+def _write(files: Mapping[str, str], work: Path) -> None:
+    """Put sources into the build folder."""
+    for path, text in files.items():
+        target = work / "src" / _safe(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
 
 
 def verify_fits(linked: Linked, board: Board, *, largest: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from milliwatt.compiler.target import PORTABLE, Target
+from milliwatt.ir.attrs import Pool2d
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import OPS, Op
 
@@ -66,14 +68,18 @@ def always(node: Node) -> bool:
 
 
 def plain_work(node: Node) -> Mapping[str, float]:
-    """The counts of a row without `work` of its own: the call, MACs, results, bytes of constants.
+    """The counts of a row without `work` of its own.
 
-    Weights count as read from flash once.
+    The call, MACs, elements read and written, cells of pooling windows; weights count as read from
+    flash once.
     """
+    window = math.prod(node.attrs.kernel) if isinstance(node.attrs, Pool2d) else 0
     macs = OPS[node.op].macs(node.attrs, node.type, [s.type for s in node.src])
     return {
         "calls": 1,
         "macs": macs,
+        "inputs": sum(s.type.size for s in node.src if not s.is_constant),
+        "cells": window * node.type.size,
         "outputs": node.type.size,
         "flash_bytes": sum(s.type.nbytes for s in node.src if s.is_constant),
     }
