@@ -118,6 +118,7 @@ void mw_fully_connected_f32(float *out, const float *in,
 #include "mw_op_signal.h"
 #include "mw_op_dsp_conv.h"
 #include "mw_op_control.h"
+#include "mw_op_dsp_matrix.h"
 #include "mw_op_dsp_elementwise.h"
 
 #ifdef __cplusplus

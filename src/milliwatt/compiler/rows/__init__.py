@@ -12,6 +12,7 @@ from milliwatt.compiler.rows import (
     conv_dsp,
     elementwise,
     elementwise_dsp,
+    fully_connected_dsp,
     matrix,
     move,
     pointwise,
@@ -25,6 +26,7 @@ from milliwatt.compiler.rows import (
 from milliwatt.compiler.rows.row import Call, Field, Lowered, Row
 
 TABLE: tuple[Row, ...] = (
+    *fully_connected_dsp.ROWS,
     *conv_dsp.ROWS,
     *conv.ROWS,
     *pool.ROWS,

@@ -1,0 +1,205 @@
+"""Rows of fully_connected for the DSP extension: channels in pairs, see the kernel's head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from milliwatt.compiler.rows.channel_steps import LIMIT, channel_steps
+from milliwatt.compiler.rows.onestep import solve, two_step
+from milliwatt.compiler.rows.results import s8_bounds
+from milliwatt.compiler.rows.row import Lowered, Row
+from milliwatt.compiler.target import DSP
+from milliwatt.ir.attrs import Conv2d, FullyConnected
+from milliwatt.ir.graph import Node
+from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.conv import is_plain, multipliers
+
+BLOCK = 8
+"""Channels of the inner loop."""
+SMALLEST_PART = 64
+"""Products of a part: fewer, and what is done once per part outweighs them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How the kernel computes a node.
+
+    weight: s8 [channels, in_c]. bias: s64 [channels], with the input's zero point and what the
+    rounding adds. records: s32 [channels or 1, 3]. part: products summed in one go.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    steps: int
+    records: np.ndarray
+    part: int
+
+
+_PLANS: WeakKeyDictionary[Node, Plan | None] = WeakKeyDictionary()
+
+
+def plan_of(node: Node) -> Plan | None:
+    """The plan of a fully_connected or of a conv2d over the whole image; None where the kernel
+    cannot compute it."""
+    if node not in _PLANS:
+        _PLANS[node] = _make_plan(node)
+    return _PLANS[node]
+
+
+def _make_plan(node: Node) -> Plan | None:
+    attrs, kind = node.attrs, node.src[1].type
+    assert isinstance(attrs, Conv2d | FullyConnected)
+    found = channel_steps(node, attrs, node.type, axis=0)
+    if found is None:
+        return None
+    weight = node.src[1].value.reshape(kind.shape[0], -1)
+    if (weight[0 : weight.shape[0] // 2 * 2 : 2] == -128).any():
+        return None
+    # What `reach` has beside the bias: the smallest sum of products.
+    rows = weight.astype(np.int64)
+    smallest = -128 * np.maximum(rows, 0).sum(axis=1) + 127 * np.minimum(rows, 0).sum(axis=1)
+    bias = found.reach[:, 0] - smallest
+    steps, records = found.steps, found.records[:, 1:]
+    scale = [np.unique(part) for part in multipliers(node.src[0].type, kind, node.type)]
+    if all(part.size == 1 for part in scale):
+        multiplier, shift = (int(part[0]) for part in scale)
+        reach = (int(found.reach.min()), int(found.reach.max()))
+        one = solve(multiplier, shift, node.type.zero_point, reach, limit=LIMIT)
+        two = two_step(multiplier, shift, node.type.zero_point)
+        if one is not None:
+            steps, bias = 1, bias + one.bias
+            records = np.array([[one.factor, one.offset, 0]], np.int32)
+        elif two is not None:
+            steps = 2
+            records = np.array([[two.multiplier, two.half, two.right]], np.int32)
+    if len(records) > 1:
+        bias = found.records[:, 0].astype(np.int64)
+    part = _part(weight, bias)
+    return None if part is None else Plan(weight, bias, steps, records, part)
+
+
+def _part(weight: np.ndarray, bias: np.ndarray) -> int | None:
+    """The most products, in fours, whose paired sums fit 32 bits; all of in_c if they do."""
+    channels, count = weight.shape
+    pairs = channels // 2
+    if not pairs:
+        return count
+    reach = 128 * np.abs(weight[: 2 * pairs].astype(np.int64)).reshape(pairs, 2, count)
+    start = np.abs(bias[: 2 * pairs]).reshape(pairs, 2)
+    part = count
+    while True:
+        whole = count // 4 * 4
+        firsts = np.arange(0, whole, part) if part < count else np.zeros(1, np.int64)
+        sums = np.add.reduceat(reach, firsts, axis=2)
+        sums[:, :, 0] += start
+        if int((256 * sums[:, 0] + sums[:, 1]).max()) < 2**31:
+            return part
+        part = -(-part // 8) * 4
+        if part < SMALLEST_PART:
+            return None
+
+
+def pack_pairs(weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """The stream of biases and weights that the kernel's head describes, as s32 words.
+
+    As many bytes as the weights and 4 a channel, rounded up to a word.
+    """
+    channels, count = weight.shape
+    pairs, whole = channels // 2, count // 4 * 4
+    a, b = (weight[i : 2 * pairs : 2].astype(np.int64) for i in (0, 1))
+    halves = (256 * a + b).astype("<i2")
+    fours = halves[:, :whole].reshape(pairs, whole // 4, 4)[:, :, [1, 3, 0, 2]]
+    left = halves[:, whole:]
+    products = b[:, 1:whole:2] * b[:, 0:whole:2]
+    low = bias[1 : 2 * pairs : 2] - products.sum(axis=1)
+    raw = 256 * bias[0 : 2 * pairs : 2] + bias[1 : 2 * pairs : 2]
+    starts = np.stack([raw, low], axis=1).astype("<i4")  # modulo 2^32, as the sums are
+    chunks: list[bytes] = []
+    blocks = channels // BLOCK * (BLOCK // 2)
+    groups = [slice(i, i + 4) for i in range(0, blocks, 4)]
+    groups += [slice(i, i + 1) for i in range(blocks, pairs)]
+    for group in groups:
+        chunks.append(starts[group].tobytes())
+        chunks.append(fours[group].transpose(1, 0, 2).tobytes())
+        chunks.append(left[group].T.tobytes())
+    if channels % 2:
+        chunks.append(bias[-1:].astype("<i4").tobytes() + weight[-1].tobytes())
+    stream = b"".join(chunks)
+    return np.frombuffer(stream + bytes(-len(stream) % 4), "<i4").astype(np.int32)
+
+
+def lower_fully_connected(node: Node) -> Lowered:
+    """fully_connected and conv2d over the whole image; every other axis is a row."""
+    plan = plan_of(node)
+    assert plan is not None
+    assert isinstance(node.attrs, Conv2d | FullyConnected)
+    channels, count = plan.weight.shape
+    return Lowered(
+        (
+            ("rows", node.src[0].type.size // count),
+            ("in_c", count),
+            ("out_c", channels),
+            ("part", plan.part),
+            *s8_bounds(node.type, node.attrs.clamp),
+            ("steps", plan.steps),
+            ("record_step", 3 if len(plan.records) > 1 else 0),
+            ("records", np.ascontiguousarray(plan.records).reshape(-1)),
+            ("weights", pack_pairs(plan.weight, plan.bias)),
+        ),
+        operands=(0,),
+    )
+
+
+def work(node: Node) -> Mapping[str, float]:
+    """Rows, blocks of 8 channels and their steps of 4 products, pairs and theirs, last channels."""
+    channels, count = node.src[1].type.shape[0], node.src[1].type.size // node.src[1].type.shape[0]
+    rows, fours = node.src[0].type.size // count, count // 4
+    blocks, pairs, single = channels // BLOCK, channels % BLOCK // 2, channels % 2
+    return {
+        "calls": 1,
+        "rows": rows,
+        "row_steps": rows * fours,
+        "blocks": rows * blocks,
+        "block_steps": rows * blocks * fours,
+        "pairs": rows * pairs,
+        "pair_steps": rows * pairs * fours,
+        "single_steps": rows * single * fours,
+        "flash_bytes": rows * channels * (count + 4),
+    }
+
+
+def _connected(node: Node) -> bool:
+    constant = all(source.is_constant for source in node.src[1:])
+    plain = constant and is_plain(node.op, node.src[0].type, node.src[1].type)
+    return plain and plan_of(node) is not None
+
+
+def _whole_window(node: Node) -> bool:
+    assert isinstance(node.attrs, Conv2d)
+    kernel, image = node.src[1].type.shape[1:3], node.src[0].type.shape[1:3]
+    dense = all(d == 1 or k == 1 for k, d in zip(kernel, node.attrs.dilation, strict=True))
+    return kernel == image and dense and not any(node.attrs.padding) and _connected(node)
+
+
+_NOTE = "constant symmetric weights above -128, scales below one half"
+ROWS = tuple(
+    Row(
+        op,
+        ("s8", "s8"),
+        "fully_connected_s8_dsp",
+        "fully_connected_s8_dsp_params",
+        lower_fully_connected,
+        predicate,
+        note,
+        isa=DSP,
+        work=work,
+    )
+    for op, predicate, note in (
+        (Op.FULLY_CONNECTED, _connected, _NOTE),
+        (Op.CONV2D, _whole_window, "the kernel covers the image"),
+    )
+)

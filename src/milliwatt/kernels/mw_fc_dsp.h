@@ -1,0 +1,188 @@
+/* The inner loop of fully_connected_s8_dsp, see there: blocks of 4 pairs of channels. */
+#ifndef MW_FC_DSP_H
+#define MW_FC_DSP_H
+
+#include "mw_words_dsp.h"
+
+/* What the assembly is told; it counts `blocks` down and moves `out` on. */
+typedef struct {
+  const int8_t *in, *stop; /* a row and its end, whole fours */
+  const void *start;       /* {raw, low} of the first block's 4 pairs */
+  const void *weights;     /* of the first block; those of the next lie 32 bytes behind its end */
+  int32_t skip;            /* bytes of the loop to leave out the first time, mw_fc_skip */
+  int32_t squares;         /* sum of x0 * x1, taken from low */
+  int32_t blocks;
+  void *out; /* int8 results; with form 0 the 8 sums */
+  int32_t form; /* 0: store the sums of one block, 1 and 2: round in so many steps */
+  int32_t factor, offset, right;
+} mw_fc_run;
+
+/* A step of the loop, four k, is 112 bytes of code; the loop has four. */
+static inline int32_t mw_fc_skip(int32_t fours) { return 112 * (fours ? -fours & 3 : 4); }
+
+/* Steps of one pair, sums = {raw, low}; `stride` bytes from one step's weights to the next. */
+static inline void mw_fc_pair_steps(int32_t *sums, const int8_t *in, const uint8_t *weights,
+                                    int32_t steps, int32_t stride) {
+  int32_t raw = sums[0], low = sums[1];
+  MW_ROLLED
+  for (; steps > 0; steps--, in += 4, weights += stride) {
+    uint32_t x = mw_word(in), r = mw_word(weights), s = mw_word(weights + 4);
+    uint32_t even = mw_sxtb16(x), odd = mw_sxtb16_ror8(x);
+    raw = mw_smlad(r, odd, mw_smlad(s, even, raw));
+    low = mw_smlad(mw_sxtab16(even, r), mw_sxtab16(odd, s), low);
+  }
+  sums[0] = raw, sums[1] = low;
+}
+
+#if MW_HAS_DSP
+void mw_fc_blocks_dsp(mw_fc_run *run);
+/* r0 x, r1 weights, r2 even, r3 odd, r4 to r11 {raw, low} of 4 pairs, r12 R, lr S. */
+__asm__(
+    ".syntax unified\n"
+    ".thumb\n"
+    ".macro mw_fc_pair raw, low\n"
+    "smlad \\raw, lr, r2, \\raw\n"
+    "smlad \\raw, r12, r3, \\raw\n"
+    "sxtab16 r12, r2, r12\n"
+    "sxtab16 lr, r3, lr\n"
+    "smlad \\low, r12, lr, \\low\n"
+    ".endm\n"
+    ".macro mw_fc_step\n"
+    "ldr r3, [r0], #4\n"
+    "ldr r12, [r1], #4\n"
+    "ldr lr, [r1], #4\n"
+    "sxtb16 r2, r3\n"
+    "sxtb16 r3, r3, ror #8\n"
+    "mw_fc_pair r4, r5\n"
+    "ldrd r12, lr, [r1], #8\n"
+    "mw_fc_pair r6, r7\n"
+    "ldrd r12, lr, [r1], #8\n"
+    "mw_fc_pair r8, r9\n"
+    "ldrd r12, lr, [r1], #8\n"
+    "mw_fc_pair r10, r11\n"
+    ".endm\n"
+    ".macro mw_fc_one a, b\n"
+    "sub \\a, \\a, \\b\n"
+    "asr \\a, \\a, #8\n"
+    "smmla \\a, \\a, r3, r12\n"
+    "smmla \\b, \\b, r3, r12\n"
+    "ssat \\a, #8, \\a\n"
+    "ssat \\b, #8, \\b\n"
+    ".endm\n"
+    ".macro mw_fc_two a, b\n" /* a and b doubled, mw_two_step */
+    "sub \\a, \\a, \\b\n"
+    "asr \\a, \\a, #7\n"
+    "add \\b, \\b, \\b\n"
+    "smmulr \\a, \\a, r3\n"
+    "smmulr \\b, \\b, r3\n"
+    "add \\a, \\a, \\a, asr #31\n"
+    "add \\b, \\b, \\b, asr #31\n"
+    "add \\a, \\a, r12\n"
+    "add \\b, \\b, r12\n"
+    "asr \\a, \\a, lr\n"
+    "asr \\b, \\b, lr\n"
+    "ssat \\a, #8, \\a\n"
+    "ssat \\b, #8, \\b\n"
+    ".endm\n"
+    ".section .text.mw_fc_blocks_dsp,\"ax\",%progbits\n"
+    ".balign 16\n"
+    ".global mw_fc_blocks_dsp\n"
+    ".type mw_fc_blocks_dsp, %function\n"
+    ".thumb_func\n"
+    "mw_fc_blocks_dsp:\n"
+    "ldr r1, [r0, #4]\n" /* stop, to [sp, #4] */
+    "push {r0, r1, r4-r11, lr}\n"
+    "ldr r12, [r0, #8]\n"
+    "ldr r1, [r0, #12]\n"
+    "1:\n" /* a block */
+    "ldm r12, {r4-r11}\n"
+    "ldr r2, [r0, #20]\n"
+    "ldr r3, [r0, #16]\n"
+    "ldr r0, [r0]\n"
+    "sub r5, r5, r2\n"
+    "sub r7, r7, r2\n"
+    "sub r9, r9, r2\n"
+    "sub r11, r11, r2\n"
+    "add pc, r3\n" /* to 2, which pc, 4 bytes ahead, points to, plus skip */
+    "nop\n"
+    "2:\n"
+    "mw_fc_step\n"
+    "mw_fc_step\n"
+    "mw_fc_step\n"
+    "mw_fc_step\n"
+    "ldr r12, [sp, #4]\n"
+    "cmp r0, r12\n"
+    "bne 2b\n"
+    "ldr r0, [sp]\n"
+    "ldr r2, [r0, #28]\n"
+    "ldr lr, [r0, #32]\n"
+    "ldr r3, [r0, #36]\n"
+    "ldr r12, [r0, #40]\n"
+    "cmp lr, #1\n"
+    "blt 5f\n"
+    "bgt 4f\n"
+    "mw_fc_one r4, r5\n"
+    "mw_fc_one r6, r7\n"
+    "mw_fc_one r8, r9\n"
+    "mw_fc_one r10, r11\n"
+    "3:\n"
+    "strb r4, [r2]\n"
+    "strb r5, [r2, #1]\n"
+    "strb r6, [r2, #2]\n"
+    "strb r7, [r2, #3]\n"
+    "strb r8, [r2, #4]\n"
+    "strb r9, [r2, #5]\n"
+    "strb r10, [r2, #6]\n"
+    "strb r11, [r2, #7]\n"
+    "ldr r3, [r0, #24]\n"
+    "add r2, r2, #8\n"
+    "mov r12, r1\n"
+    "add r1, r1, #32\n"
+    "subs r3, r3, #1\n"
+    "str r2, [r0, #28]\n"
+    "str r3, [r0, #24]\n"
+    "bne 1b\n"
+    "pop {r0, r1, r4-r11, pc}\n"
+    "4:\n"
+    "ldr lr, [r0, #44]\n"
+    "mw_fc_two r4, r5\n"
+    "mw_fc_two r6, r7\n"
+    "mw_fc_two r8, r9\n"
+    "mw_fc_two r10, r11\n"
+    "b 3b\n"
+    "5:\n"
+    "stm r2, {r4-r11}\n"
+    "pop {r0, r1, r4-r11, pc}\n"
+    ".size mw_fc_blocks_dsp, . - mw_fc_blocks_dsp\n"
+    ".text\n");
+#else
+/* The same in C; `skip` needs no twin. */
+static void mw_fc_blocks_dsp(mw_fc_run *run) {
+  const uint8_t *start = run->start, *weights = run->weights;
+  int32_t steps = (int32_t)(run->stop - run->in) / 4;
+  for (; run->blocks > 0; run->blocks--) {
+    int32_t sums[8];
+    for (int32_t i = 0; i < 8; i += 2) {
+      sums[i] = (int32_t)mw_word(start + 4 * i);
+      sums[i + 1] = mw_wrap_add((int32_t)mw_word(start + 4 * i + 4), -run->squares);
+      mw_fc_pair_steps(sums + i, run->in, weights + 4 * i, steps, 32);
+    }
+    if (run->form == 0) {
+      memcpy(run->out, sums, sizeof sums);
+      return;
+    }
+    int8_t *out = run->out;
+    for (int32_t i = 0; i < 8; i++) {
+      int32_t acc = sums[i];
+      if (i % 2 == 0) acc = (int32_t)((uint32_t)acc - (uint32_t)sums[i + 1]) >> 8;
+      *out++ = (int8_t)(run->form == 1
+                            ? mw_one_step(acc, run->factor, run->offset)
+                            : mw_two_step(acc, run->factor, run->offset, run->right));
+    }
+    run->out = out;
+    start = weights + 32 * steps, weights = start + 32;
+  }
+}
+#endif
+
+#endif
