@@ -6,6 +6,7 @@ from kernels import (
     cases_control,
     cases_conv_dsp,
     cases_core,
+    cases_depthwise_dsp,
     cases_elementwise_dsp,
     cases_matrix,
     cases_matrix_dsp,
@@ -19,6 +20,7 @@ from kernels.cases_core import Case
 
 CASES: tuple[Case, ...] = (
     *cases_core.CASES,
+    *cases_depthwise_dsp.CASES,
     *cases_elementwise_dsp.CASES,
     *cases_conv_dsp.CASES,
     *cases_matrix.CASES,

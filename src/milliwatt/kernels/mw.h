@@ -108,6 +108,7 @@ void mw_fully_connected_f32(float *out, const float *in,
                             const mw_fully_connected_f32_params *params, void *workspace);
 
 #include "mw_op_pool.h"
+#include "mw_op_dsp_depthwise.h"
 #include "mw_op_elementwise.h"
 #include "mw_data.h"
 #include "mw_op_pointwise.h"

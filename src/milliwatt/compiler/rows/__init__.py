@@ -10,6 +10,7 @@ from milliwatt.compiler.rows import (
     control,
     conv,
     conv_dsp,
+    depthwise_dsp,
     elementwise,
     elementwise_dsp,
     fully_connected_dsp,
@@ -28,6 +29,7 @@ from milliwatt.compiler.rows.row import Call, Field, Lowered, Row
 TABLE: tuple[Row, ...] = (
     *fully_connected_dsp.ROWS,
     *conv_dsp.ROWS,
+    *depthwise_dsp.ROWS,
     *conv.ROWS,
     *pool.ROWS,
     *elementwise_dsp.ROWS,

@@ -1,0 +1,263 @@
+"""Rows of depthwise_conv2d in s8 for the DSP extension: lines of int16 planes, kernels/mw_plane_dsp.h.
+
+The run is the image axis that the inner loop walks; rows or columns, whichever costs less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from milliwatt.compiler.rows.channel_steps import ChannelSteps, channel_steps
+from milliwatt.compiler.rows.results import s8_bounds
+from milliwatt.compiler.rows.row import Lowered, Row
+from milliwatt.compiler.target import DSP
+from milliwatt.ir.attrs import Conv2d
+from milliwatt.ir.graph import Node
+from milliwatt.ir.ops import Op
+from milliwatt.ir.ops.conv import is_plain
+
+BUFFER_BYTES = 2200
+"""What the buffer of four channels may take, unless one window's lines take more."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the image: elements, and bytes from one to the next."""
+
+    size_in: int
+    size_out: int
+    pad: int
+    stride: int
+    kernel: int
+    step_in: int
+    step_out: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a node's image lies in the buffer: `run` and `lines` are its axes."""
+
+    run: Axis
+    lines: Axis
+    columns: bool
+    line_bytes: int
+    buffer_lines: int
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Four channels' lines."""
+        return 4 * self.line_bytes * self.buffer_lines
+
+    @property
+    def block(self) -> int:
+        """Output lines that are made of one filling of the buffer."""
+        return (self.buffer_lines - self.lines.kernel) // self.lines.stride + 1
+
+
+def axes_of(node: Node) -> tuple[Axis, Axis]:
+    """Height and width."""
+    attrs, x, out = node.attrs, node.src[0].type.shape, node.type.shape
+    assert isinstance(attrs, Conv2d)
+    channels = x[3]
+    steps = ((x[2] * channels, out[2] * channels), (channels, channels))
+    height, width = (
+        Axis(
+            x[1 + a],
+            out[1 + a],
+            attrs.padding[2 * a],
+            attrs.stride[a],
+            node.src[1].type.shape[1 + a],
+            *steps[a],
+        )
+        for a in range(2)
+    )
+    return height, width
+
+
+def _line_bytes(run: Axis) -> int:
+    """Results are made in twos: the last may be one of which nobody asks."""
+    read = (run.size_out + 1) // 2 * 2 * run.stride + 2
+    return 2 * max(read, (run.pad + run.size_in + 1) // 2 * 2)
+
+
+def plans(node: Node) -> tuple[Plan, Plan]:
+    """The plan that walks rows, and the one that walks columns."""
+    height, width = axes_of(node)
+    found = []
+    for run, lines, columns in ((width, height, False), (height, width, True)):
+        line_bytes = _line_bytes(run)
+        whole = (lines.size_out - 1) * lines.stride + lines.kernel
+        fit = BUFFER_BYTES // (4 * line_bytes)
+        found.append(Plan(run, lines, columns, line_bytes, min(whole, max(fit, lines.kernel))))
+    return found[0], found[1]
+
+
+def _many(plan: Plan) -> int:
+    """Results that the 3 x 3 loops make at a time."""
+    return 6 if plan.run.stride == 1 else 4
+
+
+def counts(node: Node, plan: Plan) -> Mapping[str, float]:
+    """Loop bodies of a 3 x 3 layer, for the cost model."""
+    run, lines = plan.run, plan.lines
+    batches, _, _, channels = node.src[0].type.shape
+    groups = batches * -(-channels // 4)
+    blocks = -(-lines.size_out // plan.block)
+    made = batches * channels * lines.size_out
+    pixels = min((run.size_out - 1) * run.stride + run.kernel - run.pad, run.size_in)
+    lead = run.pad % 2
+    moved = max(0, lines.kernel - lines.stride) * plan.line_bytes
+    many, rest = divmod(run.size_out, _many(plan))
+    return {
+        "calls": 1,
+        "blocks": groups * blocks,
+        "channel_blocks": batches * channels * blocks,
+        "widened_lines": groups * lines.size_in,
+        "widened_pairs": groups * lines.size_in * ((pixels - lead) // 2),
+        "widened_single": groups * lines.size_in * (lead + (pixels - lead) % 2),
+        "moved_words": groups * (blocks - 1) * moved,
+        "lines": made,
+        "many": made * many,
+        "twos": made * ((rest + 1) // 2),
+        "flash_bytes": node.src[1].type.size + 16 * channels,
+    }
+
+
+# Cycles, roughly: enough to tell rows from columns.
+_PRICES = {
+    "channel_blocks": 100,
+    "widened_lines": 30,
+    "widened_pairs": 20,
+    "widened_single": 15,
+    "moved_words": 3,
+    "lines": 25,
+    "many": 93,
+    "twos": 43,
+}
+
+
+def plan_of(node: Node) -> Plan:
+    """The cheaper plan."""
+    price = [sum(_PRICES.get(k, 0) * v for k, v in counts(node, p).items()) for p in plans(node)]
+    return plans(node)[price[1] < price[0]]
+
+
+def depthwise_work(node: Node) -> Mapping[str, float]:
+    """Loop bodies of the plan that `lower_depthwise_dsp` takes."""
+    return counts(node, plan_of(node))
+
+
+def _steps(node: Node) -> ChannelSteps | None:
+    assert isinstance(node.attrs, Conv2d)
+    return channel_steps(node, node.attrs, node.type, axis=3)
+
+
+def lower_depthwise_dsp(node: Node) -> Lowered:
+    """depthwise_conv2d with one output per input channel, by lines of planes."""
+    plan, steps = plan_of(node), _steps(node)
+    assert isinstance(node.attrs, Conv2d)
+    assert steps is not None
+    run, lines = plan.run, plan.lines
+    weight = node.src[1].value[0].transpose((2, 1, 0) if plan.columns else (2, 0, 1))
+    x, out = node.src[0].type, node.type
+    return Lowered(
+        (
+            ("batches", x.shape[0]),
+            ("in_bytes", x.size // x.shape[0]),
+            ("out_bytes", out.size // x.shape[0]),
+            ("channels", x.shape[3]),
+            *_axis_fields("run", run),
+            *_axis_fields("lines", lines),
+            ("in_step", run.step_in),
+            ("in_line", lines.step_in),
+            ("out_step", run.step_out),
+            ("out_line", lines.step_out),
+            ("buffer_lines", plan.buffer_lines),
+            ("line_bytes", plan.line_bytes),
+            ("in_zero_point", x.zero_point),
+            *s8_bounds(out, node.attrs.clamp),
+            ("steps", steps.steps),
+            ("weights", np.ascontiguousarray(weight).reshape(-1)),
+            ("records", steps.records.reshape(-1)),
+        ),
+        plan.workspace_bytes,
+        (0,),
+    )
+
+
+def _axis_fields(name: str, axis: Axis) -> tuple[tuple[str, int], ...]:
+    return (
+        (f"{name}_in", axis.size_in),
+        (f"{name}_out", axis.size_out),
+        (f"{name}_pad", axis.pad),
+        (f"{name}_stride", axis.stride),
+        (f"{name}_kernel", axis.kernel),
+    )
+
+
+def _planes(node: Node) -> bool:
+    """Constant symmetric weights, one output per input channel, a result no larger than the input
+    along both axes, padding that every window leaves."""
+    x, weight = node.src[0].type, node.src[1]
+    assert isinstance(node.attrs, Conv2d)
+    return (
+        weight.is_constant
+        and all(s.is_constant for s in node.src[2:])
+        and is_plain(node.op, x, weight.type)
+        and x.shape[3] == node.type.shape[3]
+        and all(a.size_out <= a.size_in and a.pad < a.kernel for a in axes_of(node))
+    )
+
+
+def _shrinks(node: Node) -> bool:
+    """A smaller result starts where the input starts: rows come in order, columns do not."""
+    plan = plan_of(node)
+    return not plan.columns or plan.block >= plan.lines.size_out
+
+
+def _three(stride: int) -> Callable[[Node], bool]:
+    def predicate(node: Node) -> bool:
+        attrs = node.attrs
+        assert isinstance(attrs, Conv2d)
+        if node.src[1].type.shape[1:3] != (3, 3) or attrs.stride != (stride, stride):
+            return False
+        if attrs.dilation != (1, 1) or not _planes(node):
+            return False
+        steps = _steps(node)
+        return steps is not None and steps.steps == 1
+
+    return predicate
+
+
+_S8 = ("s8", "s8")
+ROWS = (
+    Row(
+        Op.DEPTHWISE_CONV2D,
+        _S8,
+        "depthwise_conv2d_s8_dsp",
+        "depthwise_dsp_params",
+        lower_depthwise_dsp,
+        _three(1),
+        "3 x 3, stride 1, requantized in one step",
+        inplace=(0,),
+        isa=DSP,
+        work=depthwise_work,
+        shrinks=_shrinks,
+    ),
+    Row(
+        Op.DEPTHWISE_CONV2D,
+        _S8,
+        "depthwise_conv2d_s2_s8_dsp",
+        "depthwise_dsp_params",
+        lower_depthwise_dsp,
+        _three(2),
+        "3 x 3, stride 2, requantized in one step",
+        inplace=(0,),
+        isa=DSP,
+        work=depthwise_work,
+        shrinks=_shrinks,
+    ),
+)

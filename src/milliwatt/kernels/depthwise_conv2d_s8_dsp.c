@@ -1,0 +1,137 @@
+/* depthwise_conv2d, 3 x 3, stride 1, one output per input channel, s8; for the DSP extension.
+ *
+ * out[n,y,x,c] = saturate8((acc * factor[c] >> 32) + offset[c]), brought within the clamp, acc =
+ * bias[c] + sum_t in[n,tap t,c] * w[c,t]; taps outside the image read as in_zero_point.
+ *
+ * Inner loop, six results of a line: a kernel line is two weight words, (w0, w1) and (w1, w2), and
+ * four words of pixels, (x0, x1) to (x6, x7). An even result is SMLAD of (x0, x1) and (w0, w1) and
+ * SMLABT of (x2, x3) and (w1, w2), an odd one SMLATB and SMLAD of the same words. That is 6 loads
+ * and 12 SMLAx for 18 products, three times; then SMMLA, SSAT and STRB for each result. 93 cycles
+ * for 54 products: 36 are SMLAx, 21 loads of pixels and weights, 12 requantization, 7 stores, and
+ * 17 the frame, because 14 registers hold six sums, six operands and two pointers. What is left of
+ * a line is made two at a time.
+ *
+ * Layouts: in [N,H,W,C], out [N,H',W',C]; runs are rows or columns (mw_op_dsp_depthwise.h),
+ * weights [C][line][run]. Ranges: |acc| < 2^30, checked when packing. Workspace: buffer_lines * 4 *
+ * line_bytes, see mw_plane_dsp.h. The output may lie where the input starts if it has no more lines
+ * and no longer runs. Rounding: compiler/rows/onestep.py proves one step equal to the two of
+ * TFLite. Source: TensorFlow Lite 8-bit specification, DEPTHWISE_CONV_2D.
+ */
+#include "mw_dw3_dsp.h"
+
+#if MW_HAS_DSP
+void mw_dw3_s1_lines(int8_t *out, const int16_t *plane, const int8_t *weights,
+                     const int32_t *record, const mw_plane_run *run);
+/* A kernel line of six results: r2, r3 weights, r4 to r7 pixels, sums in r8 to lr; the sums start
+ * from r8 to lr, or all from lr. Two results: r4, r5 pixels. */
+__asm__(
+    "  .macro mw_six a, b, c, d, e\n"
+    "  smlad r8, r4, r2, \\a\n"
+    "  smlatb r9, r4, r2, \\b\n"
+    "  smlad r10, r5, r2, \\c\n"
+    "  smlatb r11, r5, r2, \\d\n"
+    "  smlad r12, r6, r2, \\e\n"
+    "  smlatb lr, r6, r2, lr\n"
+    "  smlabt r8, r5, r3, r8\n"
+    "  smlad r9, r5, r3, r9\n"
+    "  smlabt r10, r6, r3, r10\n"
+    "  smlad r11, r6, r3, r11\n"
+    "  smlabt r12, r7, r3, r12\n"
+    "  smlad lr, r7, r3, lr\n"
+    "  .endm\n"
+    "  .macro mw_two a, b\n"
+    "  smlad r8, r4, r2, \\a\n"
+    "  smlatb r9, r4, r2, \\b\n"
+    "  smlabt r8, r5, r3, r8\n"
+    "  smlad r9, r5, r3, r9\n"
+    "  .endm\n"
+    MW_DW3_ENTER("mw_dw3_s1_lines", "6", "1")
+    "2:\n"
+    "  ldr lr, [sp, #24]\n"
+    "  ldr r2, [sp]\n"
+    "  ldr r3, [sp, #4]\n"
+    "  ldr r4, [r0]\n"
+    "  ldr r5, [r0, #4]\n"
+    "  ldr r6, [r0, #8]\n"
+    "  ldr r7, [r0, #12]\n"
+    "  mw_six lr, lr, lr, lr, lr\n"
+    "  add r0, r0, r1\n"
+    "  ldr r2, [sp, #8]\n"
+    "  ldr r3, [sp, #12]\n"
+    "  ldr r4, [r0]\n"
+    "  ldr r5, [r0, #4]\n"
+    "  ldr r6, [r0, #8]\n"
+    "  ldr r7, [r0, #12]\n"
+    "  mw_six r8, r9, r10, r11, r12\n"
+    "  add r0, r0, r1\n"
+    "  ldr r2, [sp, #16]\n"
+    "  ldr r3, [sp, #20]\n"
+    "  ldr r5, [r0, #4]\n"
+    "  ldr r6, [r0, #8]\n"
+    "  ldr r7, [r0, #12]\n"
+    "  ldr r4, [r0], #12\n"
+    "  mw_six r8, r9, r10, r11, r12\n"
+    "  ldr r2, [sp, #28]\n"
+    "  ldr r3, [sp, #32]\n"
+    "  ldr r4, [sp, #36]\n"
+    "  ldr r5, [sp, #40]\n"
+    "  smmla r8, r8, r2, r3\n"
+    "  smmla r9, r9, r2, r3\n"
+    "  smmla r10, r10, r2, r3\n"
+    "  smmla r11, r11, r2, r3\n"
+    "  smmla r12, r12, r2, r3\n"
+    "  smmla lr, lr, r2, r3\n"
+    "  ssat r8, #8, r8\n"
+    "  ssat r9, #8, r9\n"
+    "  ssat r10, #8, r10\n"
+    "  ssat r11, #8, r11\n"
+    "  ssat r12, #8, r12\n"
+    "  ssat lr, #8, lr\n"
+    "  add r6, r5, r5, lsl #1\n"
+    "  add r7, r5, r5, lsl #2\n"
+    "  add r2, r4, r6, lsl #1\n"
+    "  strb r8, [r4]\n"
+    "  strb r9, [r4, r5]\n"
+    "  strb r10, [r4, r5, lsl #1]\n"
+    "  strb r11, [r4, r6]\n"
+    "  strb r12, [r4, r5, lsl #2]\n"
+    "  strb lr, [r4, r7]\n"
+    "  str r2, [sp, #36]\n"
+    "  ldr r3, [sp, #44]\n"
+    "  sub r0, r0, r1, lsl #1\n"
+    "  cmp r2, r3\n"
+    "  bne 2b\n"
+    MW_DW3_REST
+    "  ldr r2, [sp]\n"
+    "  ldr r3, [sp, #4]\n"
+    "  ldr r4, [r0]\n"
+    "  ldr r5, [r0, #4]\n"
+    "  mw_two lr, lr\n"
+    "  add r0, r0, r1\n"
+    "  ldr r2, [sp, #8]\n"
+    "  ldr r3, [sp, #12]\n"
+    "  ldr r4, [r0]\n"
+    "  ldr r5, [r0, #4]\n"
+    "  mw_two r8, r9\n"
+    "  add r0, r0, r1\n"
+    "  ldr r2, [sp, #16]\n"
+    "  ldr r3, [sp, #20]\n"
+    "  ldr r5, [r0, #4]\n"
+    "  ldr r4, [r0], #4\n"
+    "  mw_two r8, r9\n"
+    "  sub r0, r0, r1, lsl #1\n"
+    MW_DW3_TWO_RESULTS
+    MW_DW3_LEAVE("mw_dw3_s1_lines")
+    "  .purgem mw_six\n"
+    "  .purgem mw_two\n");
+#else
+static void mw_dw3_s1_lines(int8_t *out, const int16_t *plane, const int8_t *weights,
+                            const int32_t *record, const mw_plane_run *run) {
+  mw_dw3_lines(out, plane, weights, record, run, 1);
+}
+#endif
+
+void mw_depthwise_conv2d_s8_dsp(int8_t *out, const int8_t *in,
+                                const mw_depthwise_dsp_params *params, void *workspace) {
+  mw_depthwise_planes(out, in, params, workspace, mw_dw3_s1_lines);
+}

@@ -1,0 +1,73 @@
+"""Grids of the depthwise kernels for the DSP extension."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from kernels.cases_core import CLAMPS, ZERO_POINTS, Case, grid
+from milliwatt.ir.attrs import NO_CLAMP, RELU, Conv2d
+from milliwatt.ir.graph import Node, constant, graph_input
+from milliwatt.ir.ops import Op
+from milliwatt.ir.types import DType, Quant
+from support.single_ops import same_padding
+
+_OPTIONS: dict[str, Sequence[Any]] = {
+    "clamp": (RELU, RELU, *CLAMPS),
+    "zero": ZERO_POINTS,
+    "bias": (True, True, False),
+    "per_axis": (True, True, False),
+    "batches": (1, 1, 1, 2),
+}
+
+
+def depthwise(shape: Sequence[int], kernel: tuple[int, int], option: dict[str, Any]) -> Node:
+    """depthwise_conv2d of `shape` [H,W,C]. `option`: stride, padding ("same" or four numbers),
+    clamp, zero, bias, per_axis, batches; where a ReLU follows, no result is below the zero point,
+    which is what lets kernels round in one step."""
+    height, width, channels = shape
+    rng = np.random.default_rng([height, width, channels, *kernel])
+    stride, padding = option["stride"], option["padding"]
+    if padding == "same":
+        padding = same_padding((height, width), kernel, stride, (1, 1))
+    x = graph_input(
+        (option["batches"], height, width, channels),
+        DType.S8,
+        "x",
+        Quant.per_tensor(0.05, option["zero"]),
+    )
+    scales = 2.0 ** rng.uniform(-8, -5, channels if option["per_axis"] else 1)
+    quant = Quant.per_axis(scales, 3) if option["per_axis"] else Quant.per_tensor(float(scales[0]))
+    weight = rng.integers(-127, 128, (1, *kernel, channels)).astype(np.int8)
+    nodes = [constant(weight, "w", quant)]
+    if option["bias"]:
+        nodes.append(constant(rng.integers(-5000, 5000, channels).astype(np.int32), "b"))
+    zero = 11 if option["clamp"] == NO_CLAMP else -128
+    out = Quant.per_tensor(0.05 * math.sqrt(math.prod(kernel)), zero)
+    attrs = Conv2d(stride, padding, (1, 1), option["clamp"], out)
+    return Node(Op.DEPTHWISE_CONV2D, (x, *nodes), attrs, "y")
+
+
+def three(stride: int, count: int) -> Iterator[Node]:
+    """3 x 3: sizes around what is made at a time, in one block and in several; rows and columns."""
+    sizes = ((1, 1), (2, 3), (3, 2), (4, 7), (7, 5), (25, 5), (6, 13), (13, 8), (9, 48), (8, 10))
+    paddings = ("same", "same", (1, 1, 1, 1), (0, 0, 0, 0), (2, 1, 0, 1), (0, 1, 2, 2))
+    channels = (1, 2, 3, 4, 5, 7, 8, 9)
+    for option in grid(count, size=sizes, padding=paddings, channels=channels, **_OPTIONS):
+        option["stride"] = (stride, stride)
+        if option["padding"] != "same" and min(option["size"]) < 3:
+            option["padding"] = "same"
+        yield depthwise((*option["size"], option["channels"]), (3, 3), option)
+
+
+CASES: tuple[Case, ...] = tuple(
+    (f"{name}-s8-{number}", node)
+    for name, nodes in (
+        ("depthwise_dsp_three", three(1, 30)),
+        ("depthwise_dsp_three_two", three(2, 30)),
+    )
+    for number, node in enumerate(nodes)
+)
