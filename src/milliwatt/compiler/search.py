@@ -34,6 +34,9 @@ Measured = Mapping[str, float]
 
 Rank = tuple[float, ...]
 
+_MOST_TIMES, _MOST_BYTES = 1.6, 1024
+"""Arena of the aim "speed" at most: so many times the smallest one, and so many bytes."""
+
 
 @dataclass(frozen=True)
 class Spare:
@@ -77,14 +80,22 @@ def search(
         _Candidates(verify(each), board, aim, measured or {}, spare or Spare())
         for each in graphs_of(verify(graph), board, aim)
     ]
+    most = _most_bytes(found, aim)
     best: tuple[Rank, _Candidates, Stair] | None = None
     for each in found:
-        picked = each.pick()
+        picked = each.pick(most)
         if picked is not None and (best is None or picked[0] < best[0]):
             best = picked[0], each, picked[1]
     if best is None:
         raise DoesNotFit(_why(found, board, aim))
     return best[1].found(best[2])
+
+
+def _most_bytes(found: Sequence[_Candidates], aim: Aim) -> float:
+    """The peak that the fastest choice may have: "speed" buys cycles, but not at any price."""
+    if aim.optimize != "speed" or aim.ram_bytes is not None:
+        return math.inf
+    return _MOST_TIMES * min(each.smallest.peak_bytes for each in found) + _MOST_BYTES
 
 
 def graphs_of(graph: Graph, board: Board, aim: Aim) -> tuple[Graph, ...]:
@@ -135,11 +146,21 @@ class _Candidates:
         self.flag = OPTIMIZE[aim.optimize]
         self.options = options_of(graph, board, target_of(board), measured)
 
-    def pick(self) -> tuple[Rank, Stair] | None:
-        """The best stair that keeps the budgets, with its rank; None where no stair does."""
+    @functools.cached_property
+    def stairs(self) -> list[Stair]:
+        """All stairs, from the fastest to the one of the smallest arena."""
+        return list(staircase(self.graph, self.options))
+
+    @property
+    def smallest(self) -> Stair:
+        """The stair of the smallest arena."""
+        return min(self.stairs, key=lambda stair: stair.peak_bytes)
+
+    def pick(self, most: float) -> tuple[Rank, Stair] | None:
+        """The best stair within the budgets and a peak of `most` bytes, with its rank, if any."""
         for options in self._levels():
             for rank, stair in sorted(self._stairs(options), key=lambda pair: pair[0]):
-                if self._fits(stair):
+                if stair.peak_bytes <= most and self._fits(stair):
                     return rank, stair
         return None
 
@@ -153,10 +174,8 @@ class _Candidates:
 
     def _stairs(self, options: Options) -> list[tuple[Rank, Stair]]:
         """The stairs that may be wanted, each with its rank."""
-        only_fast = self.aim.optimize in ("speed", "flash") and self.aim.ram_bytes is None
         stairs = list(staircase(self.graph, equally_fast(options)))
-        if not only_fast:
-            stairs += staircase(self.graph, options)
+        stairs += self.stairs if options is self.options else staircase(self.graph, options)
         return [(self._rank(stair), stair) for stair in stairs]
 
     def _rank(self, stair: Stair) -> Rank:
@@ -194,9 +213,8 @@ class _Candidates:
 
     def extremes(self) -> tuple[Stair, Stair, Stair]:
         """The stairs that need the least flash, the least RAM and the fewest cycles."""
-        stairs = list(staircase(self.graph, self.options))
-        *_, smallest = levels(self.options, self.flag)
-        return next(staircase(self.graph, smallest)), stairs[-1], stairs[0]
+        *_, least = levels(self.options, self.flag)
+        return next(staircase(self.graph, least)), self.smallest, self.stairs[0]
 
     def found(self, stair: Stair) -> Found:
         """The program of a stair."""
