@@ -19,9 +19,10 @@ from milliwatt.ir.fold import fold_constants
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.intervals import intervals
 from milliwatt.ir.ops import OPS, Op
-from milliwatt.ir.reference import Session, run_all
+from milliwatt.ir.reference import Session, run, run_all
 from milliwatt.ir.types import DType, Quant
 from milliwatt.ir.verify import verify
+from support.ladder import started
 from support.ops.core import random_inputs, random_values, same_padding, size
 from support.random_graphs import Builder, grow, with_ring
 from support.shared import INT8_MODELS, mlperf
@@ -38,11 +39,16 @@ class Spoiled(Builder):
         """Weight and most often bias, with some channels of every kind that the pass looks for."""
         weight, *bias = super().parameters(x, shape, axis, fan_in)
         values, count = np.moveaxis(weight.value.copy(), axis, 0), shape[axis]
-        dead = self.rng.random(count) < 0.4
-        values[dead] = 0
+        dead, kind, quant, zero = self.rng.random(count) < 0.4, DType.S8, weight.type.quant, 0
+        if (choice := self.rng.random()) < 0.1:
+            kind, values = DType.S4, values >> 4
+        elif choice < 0.2:
+            zero = size(self.rng, -20, 20)
+            quant = Quant.per_tensor(0.01, zero)
+        values[dead] = zero
         if axis == 0:
-            values[..., self.rng.random(shape[-1]) < 0.2] = 0
-        spoiled = [constant(np.moveaxis(values, 0, axis), weight.name, weight.type.quant)]
+            values[..., self.rng.random(shape[-1]) < 0.2] = zero
+        spoiled = [constant(np.moveaxis(values, 0, axis), weight.name, quant, kind)]
         if bias:
             sums = bias[0].value.copy()
             far = self.rng.random(count) < 0.2
@@ -154,6 +160,22 @@ def test_intervals_hold(part: int) -> None:
                         rows = value.reshape(-1, known[node].low.size)
                         assert (rows.min(axis=0) >= known[node].low).all(), node
                         assert (rows.max(axis=0) <= known[node].high).all(), node
+
+
+def test_kernels_take_what_is_left() -> None:
+    """C on the host, after all passes, against the graph as it was."""
+    own = []
+    for seed in SEEDS[:24]:
+        graph, prefix = spoiled_graph(seed), f"{seed}/"
+        own.append(
+            graph.rewrite(lambda n, p=prefix: Node(n.op, n.src, n.attrs, p + n.name))  # type: ignore[misc]
+        )
+    inputs, outputs = ([n for g in own for n in getattr(g, k)] for k in ("inputs", "outputs"))
+    together = Graph(tuple(inputs), tuple(outputs))
+    session = started(together, "host")
+    for values in some_inputs(together, 3):
+        for have, want in zip(session.run(values).outputs, run(together, values), strict=True):
+            np.testing.assert_array_equal(have, want)
 
 
 def test_channels_go_through_every_operator() -> None:
