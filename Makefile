@@ -8,7 +8,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench golden docs clean
+.PHONY: help demo test check bench accept figures golden docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,13 @@ check: $(VENV)/.installed-dev ## Lint, types, import layers, docstrings and the 
 	$(BIN)/interrogate src
 	$(PYTEST) -n $(WORKERS) -m "not slow"
 
-bench: $(VENV)/.installed-dev ## Measure models, emulation speed and the equality ladder into bench/results
+bench: $(VENV)/.installed-dev ## Measure the models on every board; one CSV, one plot; fail on a regression
 	$(BIN)/python -m bench.models --models $(MODELS)
+
+accept: $(VENV)/.installed-dev ## Make the figures of the last `make bench` those it compares with
+	$(BIN)/python -m bench.models --accept
+
+figures: $(VENV)/.installed-dev ## Measure the other results that README.md shows: ladder, conformance, speed
 	$(BIN)/python -m bench.ladder --models $(MODELS)
 	$(BIN)/python -m bench.conformance --models $(MODELS)
 	$(BIN)/python -m bench.speed --models $(MODELS)

@@ -27,14 +27,21 @@ MODELS = {
 SEED = 0
 
 
-def arguments(text: str) -> argparse.Namespace:
-    """Command-line arguments: --models FOLDER (checked), --only MODEL ..., --quick."""
+def arguments(text: str, more: Mapping[str, str] | None = None) -> argparse.Namespace:
+    """Command-line arguments: --models FOLDER (checked), --only MODEL ..., --quick.
+
+    `more`: further switches and what they do; one that is given does without models.
+    """
     parser = argparse.ArgumentParser(description=text)
     default = HERE.parent.parent / "shared" / "models"
     parser.add_argument("--models", type=Path, default=default, help="folder with mlperf_tiny/")
     parser.add_argument("--only", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--quick", action="store_true", help="fewer boards and inputs")
+    for switch, what in (more or {}).items():
+        parser.add_argument(switch, action="store_true", help=what)
     given = parser.parse_args()
+    if any(getattr(given, switch.lstrip("-")) for switch in more or {}):
+        return given
     if not (given.models / "mlperf_tiny").is_dir():
         sys.exit(
             f"NOTHING MEASURED: no mlperf_tiny in {given.models}; "
@@ -50,13 +57,22 @@ def path(models: Path, key: str) -> Path:
 
 def write_csv(name: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Write bench/results/NAME.csv, replacing it whole, and say so."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    RESULTS.mkdir(exist_ok=True)
+    save_csv(RESULTS / f"{name}.csv", rows)
+
+
+def save_csv(file: Path, rows: Sequence[Mapping[str, object]], head: str = "") -> None:
+    """Write the rows under the first row's columns, replacing the file whole, and say so.
+
+    `head`: a comment above them. Columns that the first row lacks are left out.
+    """
+    text = io.StringIO(f"# {head}\n" if head else "")
+    text.seek(0, io.SEEK_END)
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.csv").write_text(text.getvalue(), encoding="utf-8")
-    print(f"{len(rows)} rows in bench/results/{name}.csv")
+    file.write_text(text.getvalue(), encoding="utf-8")
+    print(f"{len(rows)} rows in {file.name}")
 
 
 def read_csv(file: Path) -> list[dict[str, str]]:

@@ -50,6 +50,7 @@ SLOW = (
     "conformance/test_signal_ops.py",
     "conformance/test_single_ops.py",
     "conformance/test_streaming.py",
+    "emulate/test_speed_gates.py::test_code_of",
     "kernels/test_core_types.py",
     "kernels/test_grids.py",
     "kernels/test_pointwise_math.py",

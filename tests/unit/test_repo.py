@@ -134,7 +134,8 @@ def test_no_absolute_paths_or_addresses_of_one_machine() -> None:
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            found.append(f"{path.relative_to(ROOT)}: binary")
+            if path.suffix != ".png":
+                found.append(f"{path.relative_to(ROOT)}: binary")
             continue
         if path == Path(__file__):
             continue
