@@ -15,6 +15,7 @@ from kernels import (
     cases_recurrent,
     cases_reduce,
     cases_signal,
+    cases_winograd_dsp,
 )
 from kernels.cases_core import Case
 
@@ -31,4 +32,5 @@ CASES: tuple[Case, ...] = (
     *cases_recurrent.CASES,
     *cases_signal.CASES,
     *cases_control.CASES,
+    *cases_winograd_dsp.CASES,
 )

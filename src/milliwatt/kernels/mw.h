@@ -121,6 +121,7 @@ void mw_fully_connected_f32(float *out, const float *in,
 #include "mw_op_control.h"
 #include "mw_op_dsp_matrix.h"
 #include "mw_op_dsp_elementwise.h"
+#include "mw_op_dsp_winograd.h"
 
 #ifdef __cplusplus
 }

@@ -23,12 +23,14 @@ from milliwatt.compiler.rows import (
     reduce,
     shape,
     signal,
+    winograd_dsp,
 )
 from milliwatt.compiler.rows.row import Call, Field, Lowered, Row
 
 TABLE: tuple[Row, ...] = (
     *fully_connected_dsp.ROWS,
     *conv_dsp.ROWS,
+    *winograd_dsp.ROWS,
     *depthwise_dsp.ROWS,
     *conv.ROWS,
     *pool.ROWS,
