@@ -1,14 +1,16 @@
-"""Sums and products for the kernels of the DSP extension: planes, steps, sizes, broadcasts."""
+"""Sums and products for the kernels of the DSP extension: planes, steps, sizes, broadcasts; sums
+fused into convolutions: bands and copies of weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels.cases_conv_dsp import conv
 from kernels.cases_core import CLAMPS, ZERO_POINTS, Case, grid
-from milliwatt.ir.attrs import Elementwise
+from milliwatt.ir.attrs import Conv2d, ConvAdd, Elementwise
 from milliwatt.ir.graph import Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
@@ -71,8 +73,52 @@ def _nodes(op: Op, scales: tuple[Scales, ...], count: int) -> Iterator[Case]:
         yield f"dsp-{op}-{number}", Node(op, (x, y), attrs, f"{op}{number}")
 
 
+_WINDOWS: dict[str, Any] = {
+    "size": ((1, 1), (3, 3), (7, 5), (12, 7), (5, 16)),
+    "kernel": ((1, 1), (1, 1), (3, 3), (1, 3), (2, 1)),
+    "stride": ((1, 1), (1, 1), (2, 2), (1, 2)),
+    "dilation": ((1, 1), (1, 1), (2, 1)),
+    "channels": (1, 3, 4, 8, 13),
+    "outputs": (1, 2, 3, 4, 7, 16),
+    "padding": ("valid", "same", "same"),
+    "batches": (1, 1, 2),
+    "clamp": CLAMPS,
+    "out_zero": (-128, 5),
+}
+# Weights that fit each size of copy, in one piece or several; the last of them stay in flash.
+_LAYERS = (
+    conv((9, 8), 20, 30),
+    conv((9, 8), 40, 40),
+    conv((9, 8), 70, 70),
+    conv((9, 3), 110, 110),
+    conv((9, 3), 130, 130),
+    conv((9, 5), 6, 20, (3, 3), padding="same", out_zero=3),
+    conv((9, 5), 12, 20, (3, 3), padding="same"),
+    conv((11, 8), 24, 31, (3, 3), padding="same", stride=(2, 1)),
+    conv((9, 8), 48, 29, (3, 3), padding="same", out_zero=3),
+)
+
+
+def fused(hidden: Node, number: int) -> Node:
+    """The convolution `hidden` and a sum behind it, as one node; zero points go by `number`."""
+    assert isinstance(hidden.attrs, Conv2d)
+    scale = hidden.type.scale
+    quant = Quant.per_tensor(scale * 0.8371923, ZERO_POINTS[number % 5])
+    skip = graph_input(hidden.type.shape, DType.S8, "skip", quant)
+    out = Quant.per_tensor(scale * 1.1382746, ZERO_POINTS[number % 3])
+    attrs = ConvAdd(hidden.attrs, Elementwise(CLAMPS[number % len(CLAMPS)], out))
+    return Node(Op.CONV2D_ADD, (*hidden.src, skip), attrs, "y")
+
+
+def _fusions() -> Iterator[Case]:
+    drawn = [conv(**option) for option in grid(60, **_WINDOWS)]
+    for number, hidden in enumerate((*drawn, *_LAYERS)):
+        yield f"dsp-conv2d_add-{number}", fused(hidden, number)
+
+
 CASES: tuple[Case, ...] = (
     *_nodes(Op.ADD, (*DRAWN, *SIMPLE), 40),
     *_nodes(Op.SUB, (*DRAWN, *SIMPLE), 40),
     *_nodes(Op.MUL, PRODUCTS, 40),
+    *_fusions(),
 )

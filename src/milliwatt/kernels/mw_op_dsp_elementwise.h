@@ -1,6 +1,9 @@
-/* add, sub and mul with the DSP extension: parameters and prototypes. Included by mw.h. */
+/* add, sub, mul and conv2d + add with the DSP extension: parameters and prototypes. Included by
+ * mw.h. */
 #ifndef MW_OP_DSP_ELEMENTWISE_H
 #define MW_OP_DSP_ELEMENTWISE_H
+
+#include "mw_op_dsp_conv.h"
 
 /* Two operands whose innermost rows both advance; axes as in MW_BROADCAST. */
 #define MW_ROWS_DSP          \
@@ -28,9 +31,17 @@ typedef struct {
   int32_t clamp_min, clamp_max;
 } mw_mul_s8_dsp_params;
 
+typedef struct {
+  mw_conv2d_s8_dsp_params conv; /* makes the hidden value, operand a of the sum */
+  int32_t band;                 /* output rows whose hidden values are kept at a time */
+  mw_add_s8_dsp_params sum;     /* of all outputs in one row */
+} mw_conv2d_add_s8_dsp_params;
+
 void mw_add_s8_dsp(int8_t *out, const int8_t *a, const int8_t *b,
                    const mw_add_s8_dsp_params *params, void *workspace);
 void mw_mul_s8_dsp(int8_t *out, const int8_t *a, const int8_t *b,
                    const mw_mul_s8_dsp_params *params, void *workspace);
+void mw_conv2d_add_s8_dsp(int8_t *out, const int8_t *in, const int8_t *skip,
+                          const mw_conv2d_add_s8_dsp_params *params, void *workspace);
 
 #endif

@@ -9,6 +9,7 @@ from milliwatt.compiler.rows import (
     activation,
     control,
     conv,
+    conv_add_dsp,
     conv_dsp,
     depthwise_dsp,
     elementwise,
@@ -30,6 +31,7 @@ from milliwatt.compiler.rows.row import Call, Field, Lowered, Row
 TABLE: tuple[Row, ...] = (
     *fully_connected_dsp.ROWS,
     *conv_dsp.ROWS,
+    *conv_add_dsp.ROWS,
     *winograd_dsp.ROWS,
     *depthwise_dsp.ROWS,
     *conv.ROWS,
