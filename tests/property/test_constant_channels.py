@@ -65,17 +65,16 @@ def _product(b: Builder, x: Node) -> Node:
         parameters = b.parameters(x, (size(b.rng, 1, 6), channels), 0, channels)
         attrs = FullyConnected(quant=b.result_quant(x, parameters[0], channels))
         return b.add(Op.FULLY_CONNECTED, (x, *parameters), attrs)
-    kernel = tuple(size(b.rng, 1, min(3, n)) for n in x.type.shape[1:3])
+    kernel = size(b.rng, 1, min(3, x.type.shape[1])), size(b.rng, 1, min(3, x.type.shape[2]))
     stride = (size(b.rng, 1, 2), size(b.rng, 1, 2))
-    dilation = (1, 1)
-    padding = tuple(size(b.rng, 0, 2) for _ in range(4))
+    padding = size(b.rng, 0, 2), size(b.rng, 0, 2), size(b.rng, 0, 2), size(b.rng, 0, 2)
     if b.rng.random() < 0.5:
-        padding = same_padding(x.type.shape[1:3], kernel, stride, dilation)  # type: ignore[arg-type]
+        height, width = x.type.shape[1:3]
+        padding = same_padding((height, width), kernel, stride, (1, 1))
     shape = (size(b.rng, 1, 8), *kernel, channels)
     parameters = b.parameters(x, shape, 0, channels)
     quant = b.result_quant(x, parameters[0], channels)
-    around = Conv2d(stride, padding, dilation, quant=quant)  # type: ignore[arg-type]
-    return b.add(Op.CONV2D, (x, *parameters), around)
+    return b.add(Op.CONV2D, (x, *parameters), Conv2d(stride, padding, quant=quant))
 
 
 def _moved(b: Builder, x: Node) -> Node:
@@ -162,14 +161,13 @@ def test_intervals_hold(part: int) -> None:
                         assert (rows.max(axis=0) <= known[node].high).all(), node
 
 
+def _renamed(graph: Graph, prefix: str) -> Graph:
+    return graph.rewrite(lambda node: Node(node.op, node.src, node.attrs, prefix + node.name))
+
+
 def test_kernels_take_what_is_left() -> None:
     """C on the host, after all passes, against the graph as it was."""
-    own = []
-    for seed in SEEDS[:24]:
-        graph, prefix = spoiled_graph(seed), f"{seed}/"
-        own.append(
-            graph.rewrite(lambda n, p=prefix: Node(n.op, n.src, n.attrs, p + n.name))  # type: ignore[misc]
-        )
+    own = [_renamed(spoiled_graph(seed), f"{seed}/") for seed in SEEDS[:24]]
     inputs, outputs = ([n for g in own for n in getattr(g, k)] for k in ("inputs", "outputs"))
     together = Graph(tuple(inputs), tuple(outputs))
     session = started(together, "host")

@@ -43,7 +43,8 @@ UNARY = frozenset({
 """Operators of one operand that map each element alone."""
 
 MOST_PATTERNS = 1024
-"""Border patterns looked at one by one; a layer with more is not looked into."""
+_MOST_TAPS = 1 << 20
+"""Border patterns, and taps of them along an axis, looked at one by one; else a layer is not."""
 
 _EVERY = np.arange(-128, 128, dtype=np.int16).astype(np.int8)
 
@@ -149,26 +150,33 @@ def filters(node: Node) -> np.ndarray:
     return weight.transpose(3, 1, 2, 0) if node.op is Op.DEPTHWISE_CONV2D else weight
 
 
-def borders(node: Node) -> tuple[np.ndarray, np.ndarray]:
+def borders(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
     """Which taps lie inside the input: distinct rows [patterns, KH] and columns [patterns, KW].
 
     Every row pattern meets every column pattern. A product that never reads outside has one of
-    each, all ones.
+    each, all ones. None where there are too many to look at.
     """
     if not isinstance(node.attrs, Conv2d):
         return np.ones((1, 1)), np.ones((1, 1))
-    attrs, found = node.attrs, []
-    for axis in (0, 1):
-        size, taps = node.src[0].type.shape[1 + axis], node.src[1].type.shape[1 + axis]
-        before, after = attrs.padding[2 * axis : 2 * axis + 2]
-        stride, dilation = attrs.stride[axis], attrs.dilation[axis]
-        if not before and not after:
-            found.append(np.ones((1, taps)))
-            continue
-        count = out_size(size, taps, stride, dilation, before, after)
-        at = np.arange(count)[:, None] * stride - before + np.arange(taps) * dilation
-        found.append(np.unique((at >= 0) & (at < size), axis=0).astype(np.float64))
-    return found[0], found[1]
+    rows, columns = _axis_borders(node, node.attrs, 0), _axis_borders(node, node.attrs, 1)
+    if rows is None or columns is None or len(rows) * len(columns) > MOST_PATTERNS:
+        return None
+    return rows, columns
+
+
+def _axis_borders(node: Node, attrs: Conv2d, axis: int) -> np.ndarray | None:
+    size, taps = node.src[0].type.shape[1 + axis], node.src[1].type.shape[1 + axis]
+    before, after = attrs.padding[2 * axis : 2 * axis + 2]
+    stride, dilation = attrs.stride[axis], attrs.dilation[axis]
+    count = out_size(size, taps, stride, dilation, before, after)
+    starts = np.arange(count) * stride - before
+    inside = (starts >= 0) & (starts + (taps - 1) * dilation < size)
+    if (count - inside.sum()) * taps > _MOST_TAPS:
+        return None
+    # All windows inside are one pattern, and by far the most.
+    at = starts[~inside, None] + np.arange(taps) * dilation
+    patterns = np.unique((at >= 0) & (at < size), axis=0).astype(np.float64)
+    return np.concatenate([patterns, np.ones((int(inside.any()), taps))])
 
 
 def _product(node: Node, ins: Known) -> Interval | None:
@@ -177,9 +185,10 @@ def _product(node: Node, ins: Known) -> Interval | None:
     idle = _clamped(node, attrs.clamp)
     if x is None or not readable(node):
         return idle
-    rows, columns = borders(node)
-    if len(rows) * len(columns) > MOST_PATTERNS:
+    patterns = borders(node)
+    if patterns is None:
         return idle
+    rows, columns = patterns
     weight, kind = filters(node), node.src[0].type
     low, high = (bound.astype(np.float64) - kind.zero_point for bound in (x.low, x.high))
     if node.op is Op.DEPTHWISE_CONV2D:

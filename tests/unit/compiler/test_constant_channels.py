@@ -22,7 +22,7 @@ from milliwatt.ir.attrs import (
     Transpose,
 )
 from milliwatt.ir.graph import Graph, Node, constant, graph_input, state
-from milliwatt.ir.intervals import Interval, intervals
+from milliwatt.ir.intervals import Interval, borders, intervals
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run
 from milliwatt.ir.types import DType, Quant
@@ -270,6 +270,17 @@ def test_a_bias_that_would_overflow_is_not_made() -> None:
         bias = constant(np.array([first, 3], np.int32), "b.b")
         b = Node(b.op, (*b.src[:2], bias), b.attrs, "b")
         assert dropped(Graph((x,), (b,)))["a"].type.shape[3] == channels
+
+
+def test_padding_without_end_takes_no_time() -> None:
+    """More border patterns than anybody has: nothing is known, and nothing goes wrong."""
+    x = graph_input((1, 1, 900, 2), DType.S8, "x", IN)
+    a = conv(x, "a", 3, dead=(1,), far=300, side=1)
+    weight = constant(np.ones((1, 1, 900, 3), np.int8), "b.w", Quant.per_tensor(0.01))
+    attrs = Conv2d(padding=(0, 0, 899, 899), quant=OUT)
+    graph = Graph((x,), (Node(Op.CONV2D, (a, weight), attrs, "b"),))
+    assert borders(graph.outputs[0]) is None
+    assert dropped(graph)["a"].type.shape[3] == 3
 
 
 def test_sums_that_wrap_are_not_trusted() -> None:

@@ -125,7 +125,8 @@ def _mix(node: Node, known: Mapping[Node, Interval]) -> Mix:
     if x.is_constant:
         return Mix(used, np.zeros(channels(x.type), bool))
     span = known[x]
-    inside = all(len(patterns) == 1 and patterns.all() for patterns in borders(node))
+    patterns = borders(node)
+    inside = patterns is not None and all(len(each) == 1 and each.all() for each in patterns)
     # Padding reads as the zero point: a channel of another value differs at the borders.
     fits = span.constant & (inside | (span.low == x.type.zero_point))
     sums = np.abs(weight.sum(axis=(1, 2)).astype(np.int64))
