@@ -1,4 +1,4 @@
-"""Rows of depthwise_conv2d in s8 for the DSP extension: lines of int16 planes, kernels/mw_plane_dsp.h.
+"""Rows of depthwise_conv2d in s8 for the DSP extension: lines of int16, kernels/mw_plane_dsp.h.
 
 The run is the image axis that the inner loop walks; rows or columns, whichever costs less.
 """
@@ -21,6 +21,8 @@ from milliwatt.ir.ops.conv import is_plain
 
 BUFFER_BYTES = 2200
 """What the buffer of four channels may take, unless one window's lines take more."""
+WIDE = 4
+"""A wide buffer may take this part of the input's bytes: fewer blocks, fewer lines moved."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,13 @@ class Plan:
     columns: bool
     line_bytes: int
     buffer_lines: int
+    words: int = 0
+    """Weight words of a channel that depthwise_conv2d_any_s8_dsp makes."""
 
     @property
     def workspace_bytes(self) -> int:
-        """Four channels' lines."""
-        return 4 * self.line_bytes * self.buffer_lines
+        """Four channels' lines, and room for weights."""
+        return 4 * self.line_bytes * self.buffer_lines + 4 * self.words
 
     @property
     def block(self) -> int:
@@ -83,14 +87,51 @@ def _line_bytes(run: Axis) -> int:
     return 2 * max(read, (run.pad + run.size_in + 1) // 2 * 2)
 
 
-def plans(node: Node) -> tuple[Plan, Plan]:
+def _any_plan(node: Node, *, columns: bool) -> Plan | None:
+    """The plan of depthwise_conv2d_any_s8_dsp; None where runs do not move by one."""
+    run, lines = axes_of(node)[:: 1 if columns else -1]
+    if run.stride != 1:
+        return None
+    triples = (run.kernel // 2 + 3) // 3
+    read = -(-run.size_out // 6) * 6 - 6 + 6 * triples + 4
+    line_bytes = 2 * max(read, (run.pad + run.size_in + 1) // 2 * 2)
+    whole = (lines.size_out - 1) * lines.stride + lines.kernel
+    fit = max(BUFFER_BYTES // (4 * line_bytes), lines.kernel)
+    return Plan(run, lines, columns, line_bytes, min(whole, fit), 6 * triples * lines.kernel)
+
+
+def any_plan_of(node: Node) -> Plan | None:
+    """The cheaper of the plans of depthwise_conv2d_any_s8_dsp, if there is one."""
+    found = [p for c in (False, True) if (p := _any_plan(node, columns=c))]
+    return min(found, key=lambda p: any_counts(node, p)["steps"], default=None)
+
+
+def any_counts(node: Node, plan: Plan) -> Mapping[str, float]:
+    """Loop bodies of depthwise_conv2d_any_s8_dsp, for the cost model."""
+    x, lines = node.src[0].type.shape, plan.lines
+    sixes = x[0] * x[3] * lines.size_out * -(-plan.run.size_out // 6)
+    blocks = -(-lines.size_out // plan.block)
+    return {
+        "calls": 1,
+        "channel_blocks": x[0] * x[3] * blocks,
+        "widened": x[0] * -(-x[3] // 4) * x[1] * x[2],
+        "words": x[0] * x[3] * blocks * plan.words,
+        "lines": x[0] * x[3] * lines.size_out,
+        "sixes": sixes,
+        "steps": sixes * plan.words / 6,
+        "flash_bytes": node.src[1].type.size + 16 * x[3],
+    }
+
+
+def plans(node: Node, wide: bool = False) -> tuple[Plan, Plan]:
     """The plan that walks rows, and the one that walks columns."""
     height, width = axes_of(node)
+    most = max(BUFFER_BYTES, node.src[0].type.nbytes // WIDE if wide else 0)
     found = []
     for run, lines, columns in ((width, height, False), (height, width, True)):
         line_bytes = _line_bytes(run)
         whole = (lines.size_out - 1) * lines.stride + lines.kernel
-        fit = BUFFER_BYTES // (4 * line_bytes)
+        fit = most // (4 * line_bytes)
         found.append(Plan(run, lines, columns, line_bytes, min(whole, max(fit, lines.kernel))))
     return found[0], found[1]
 
@@ -139,15 +180,11 @@ _PRICES = {
 }
 
 
-def plan_of(node: Node) -> Plan:
+def plan_of(node: Node, wide: bool = False) -> Plan:
     """The cheaper plan."""
-    price = [sum(_PRICES.get(k, 0) * v for k, v in counts(node, p).items()) for p in plans(node)]
-    return plans(node)[price[1] < price[0]]
-
-
-def depthwise_work(node: Node) -> Mapping[str, float]:
-    """Loop bodies of the plan that `lower_depthwise_dsp` takes."""
-    return counts(node, plan_of(node))
+    found = plans(node, wide)
+    price = [sum(_PRICES.get(k, 0) * v for k, v in counts(node, p).items()) for p in found]
+    return found[price[1] < price[0]]
 
 
 def _steps(node: Node) -> ChannelSteps | None:
@@ -155,9 +192,8 @@ def _steps(node: Node) -> ChannelSteps | None:
     return channel_steps(node, node.attrs, node.type, axis=3)
 
 
-def lower_depthwise_dsp(node: Node) -> Lowered:
-    """depthwise_conv2d with one output per input channel, by lines of planes."""
-    plan, steps = plan_of(node), _steps(node)
+def _lower(node: Node, plan: Plan) -> Lowered:
+    steps = _steps(node)
     assert isinstance(node.attrs, Conv2d)
     assert steps is not None
     run, lines = plan.run, plan.lines
@@ -181,11 +217,20 @@ def lower_depthwise_dsp(node: Node) -> Lowered:
             *s8_bounds(out, node.attrs.clamp),
             ("steps", steps.steps),
             ("weights", np.ascontiguousarray(weight).reshape(-1)),
-            ("records", steps.records.reshape(-1)),
+            ("records", _records(steps, out.zero_point).reshape(-1)),
         ),
         plan.workspace_bytes,
         (0,),
     )
+
+
+def _records(steps: ChannelSteps, zero_point: int) -> np.ndarray:
+    """Of two steps, the second is a rounded product too: {bias, multiplier, zero_point, power}."""
+    if steps.steps == 1:
+        return steps.records
+    power = 1 << (32 - steps.records[:, 3].astype(np.int64))
+    zeros = np.full(len(power), zero_point)
+    return np.column_stack([steps.records[:, :2], zeros, power]).astype(np.int32)
 
 
 def _axis_fields(name: str, axis: Axis) -> tuple[tuple[str, int], ...]:
@@ -212,13 +257,23 @@ def _planes(node: Node) -> bool:
     )
 
 
-def _shrinks(node: Node) -> bool:
-    """A smaller result starts where the input starts: rows come in order, columns do not."""
-    plan = plan_of(node)
-    return not plan.columns or plan.block >= plan.lines.size_out
+def _any(node: Node) -> bool:
+    attrs = node.attrs
+    assert isinstance(attrs, Conv2d)
+    kernel = node.src[1].type.shape[1:3]
+    near = all(d == 1 or k == 1 for d, k in zip(attrs.dilation, kernel, strict=True))
+    if not near or not _planes(node) or any_plan_of(node) is None:
+        return False
+    steps = _steps(node)
+    # A right shift of one would take a power of two beyond 32 bits.
+    return steps is not None and (steps.steps == 1 or int(steps.records[:, 3].min()) > 1)
 
 
-def _three(stride: int) -> Callable[[Node], bool]:
+def _is_whole(plan: Plan) -> bool:
+    return plan.block >= plan.lines.size_out
+
+
+def _three(stride: int, wide: bool) -> Callable[[Node], bool]:
     def predicate(node: Node) -> bool:
         attrs = node.attrs
         assert isinstance(attrs, Conv2d)
@@ -227,37 +282,76 @@ def _three(stride: int) -> Callable[[Node], bool]:
         if attrs.dilation != (1, 1) or not _planes(node):
             return False
         steps = _steps(node)
-        return steps is not None and steps.steps == 1
+        if steps is None or steps.steps != 1:
+            return False
+        return not wide or not _is_whole(plan_of(node))
 
     return predicate
 
 
-_S8 = ("s8", "s8")
+def _row(
+    kernel: str,
+    predicate: Callable[[Node], bool],
+    note: str,
+    plan_for: Callable[[Node], Plan | None],
+    counted: Callable[[Node, Plan], Mapping[str, float]],
+) -> Row:
+    """A row of one way to plan."""
+
+    def plan(node: Node) -> Plan:
+        found = plan_for(node)
+        assert found is not None
+        return found
+
+    def lower(node: Node) -> Lowered:
+        """depthwise_conv2d with one output per input channel, by lines of planes."""
+        return _lower(node, plan(node))
+
+    def work(node: Node) -> Mapping[str, float]:
+        """Loop bodies of the plan that `lower` takes."""
+        return counted(node, plan(node))
+
+    def shrinks(node: Node) -> bool:
+        """A smaller result starts where the input starts: rows come in order, columns do not."""
+        return not plan(node).columns or _is_whole(plan(node))
+
+    return Row(
+        Op.DEPTHWISE_CONV2D,
+        ("s8", "s8"),
+        kernel,
+        "depthwise_dsp_params",
+        lower,
+        predicate,
+        note,
+        inplace=(0,),
+        isa=DSP,
+        work=work,
+        shrinks=shrinks,
+    )
+
+
+def _three_rows(stride: int, kernel: str) -> tuple[Row, ...]:
+    note = f"3 x 3, stride {stride}, requantized in one step"
+    return (
+        _row(
+            kernel,
+            _three(stride, wide=True),
+            f"{note}; a wide buffer",
+            lambda node: plan_of(node, wide=True),
+            counts,
+        ),
+        _row(kernel, _three(stride, wide=False), note, plan_of, counts),
+    )
+
+
 ROWS = (
-    Row(
-        Op.DEPTHWISE_CONV2D,
-        _S8,
-        "depthwise_conv2d_s8_dsp",
-        "depthwise_dsp_params",
-        lower_depthwise_dsp,
-        _three(1),
-        "3 x 3, stride 1, requantized in one step",
-        inplace=(0,),
-        isa=DSP,
-        work=depthwise_work,
-        shrinks=_shrinks,
-    ),
-    Row(
-        Op.DEPTHWISE_CONV2D,
-        _S8,
-        "depthwise_conv2d_s2_s8_dsp",
-        "depthwise_dsp_params",
-        lower_depthwise_dsp,
-        _three(2),
-        "3 x 3, stride 2, requantized in one step",
-        inplace=(0,),
-        isa=DSP,
-        work=depthwise_work,
-        shrinks=_shrinks,
+    *_three_rows(1, "depthwise_conv2d_s8_dsp"),
+    *_three_rows(2, "depthwise_conv2d_s2_s8_dsp"),
+    _row(
+        "depthwise_conv2d_any_s8_dsp",
+        _any,
+        "one output per input channel, a kernel that moves by one along an axis",
+        any_plan_of,
+        any_counts,
     ),
 )
