@@ -59,12 +59,17 @@ def bind(node: Node, target: Target = PORTABLE) -> Call:
 
 
 def candidates(node: Node, target: Target) -> tuple[Call, ...]:
-    """Every call of the table that computes `node` on `target`, in the table's order."""
+    """Every call of the table that computes `node` on `target`, in the table's order.
+
+    Those whose result takes the first bytes of a larger operand come last.
+    """
     if isinstance(node.attrs, Control):
         return (_bind_control(node, node.attrs, target),)
     if node.op is Op.BY_ROWS:
         return (_bind_rows(node, target),)
-    return tuple(call_of(node, row) for row in TABLE if row.matches(node, target))
+    rows = [row for row in TABLE if row.matches(node, target)]
+    shrinking = (call for row in rows if (call := _shrinking(node, row)))
+    return (*(call_of(node, row) for row in rows), *shrinking)
 
 
 def choices(node: Node, target: Target) -> tuple[Call, ...]:
@@ -90,10 +95,17 @@ def _choices(node: Node, target: Target) -> Iterator[Call]:
             continue
         if row is not rows[0]:
             yield call_of(node, row)
-        if row.shrinks is not None and row.shrinks(node):
-            smaller = call_of(node, row, shrink=True)
-            if len(smaller.inplace) > len(call_of(node, row).inplace):
-                yield smaller
+        smaller = _shrinking(node, row)
+        if smaller is not None:
+            yield smaller
+
+
+def _shrinking(node: Node, row: Row) -> Call | None:
+    """The call of a row whose result may take a larger operand's first bytes, if it has one."""
+    if row.shrinks is None or not row.shrinks(node):
+        return None
+    call = call_of(node, row, shrink=True)
+    return call if len(call.inplace) > len(call_of(node, row).inplace) else None
 
 
 def _bind(node: Node, target: Target) -> Call:

@@ -5,6 +5,7 @@
  * Layouts: in [N,H,W,C], out [N,H',W',C].
  * Ranges: every window has a cell inside the image; below 2^15 cells (checked when packing).
  * Workspace: none. Rounding: to nearest, halves away from zero, on the stored integers.
+ * In place: out may be in where no window begins before its own result (compiler/rows/pool.py).
  * Source: TensorFlow Lite reference kernels, AVERAGE_POOL_2D.
  */
 #include "mw_pool.h"

@@ -4,6 +4,7 @@
  *
  * Layouts: in [N,H,W,C], out [N,H',W',C]. Ranges: every window has a cell inside the image.
  * Workspace: none. Rounding: none, one quantization for both sides.
+ * In place: out may be in where no window begins before its own result (compiler/rows/pool.py).
  * Source: TensorFlow Lite reference kernels, MAX_POOL_2D.
  */
 #include "mw_pool.h"

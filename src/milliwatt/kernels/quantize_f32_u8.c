@@ -4,6 +4,7 @@
  *
  * Layouts: any, element by element. Ranges: all; infinities saturate, NaN gives the zero point.
  * Workspace: none. Rounding: halves away from zero, the quotient in float32.
+ * In place: out may be the first bytes of in.
  * Source: TensorFlow Lite, QUANTIZE.
  */
 #include "mw_quantize.h"

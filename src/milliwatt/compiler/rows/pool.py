@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+
+import numpy as np
 
 from milliwatt.compiler.rows.results import (
     check_scaled,
@@ -12,7 +15,7 @@ from milliwatt.compiler.rows.results import (
     s8_result,
     window_fields,
 )
-from milliwatt.compiler.rows.row import Field, Lowered, Row
+from milliwatt.compiler.rows.row import Field, Lowered, Row, always
 from milliwatt.compiler.rows.strides import Axis, axes_array, collapse, row_major
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import NO_CLAMP, Mean, Pool2d
@@ -96,20 +99,45 @@ def lower_mean_f32(node: Node) -> Lowered:
     return Lowered(reduction_fields(node, node.attrs.axes))
 
 
+def windows_ahead(node: Node) -> bool:
+    """Whether no window begins before its own result: then pools may write over what they read.
+
+    Result cells are written in order, cell o over input cell o, and windows of later results have
+    to begin behind it.
+    """
+    assert isinstance(node.attrs, Pool2d)
+    attrs, (_, rows, width, _), (_, out_h, out_w, _) = (
+        node.attrs,
+        node.src[0].type.shape,
+        node.type.shape,
+    )
+    first_row = np.maximum(np.arange(out_h) * attrs.stride[0] - attrs.padding[0], 0)
+    first = np.maximum(np.arange(out_w) * attrs.stride[1] - attrs.padding[2], 0)
+    begin = first_row[:, None] * width + first
+    own = np.arange(out_h)[:, None] * out_w + np.arange(out_w)
+    return bool(rows * width >= out_h * out_w and (begin >= own).all())
+
+
 _WINDOW, _WINDOW_F32 = "pool2d_s8_params", "pool2d_f32_params"
+
+
+def _pools(op: Op, kind: str, lower: Callable[[Node], Lowered]) -> tuple[Row, Row]:
+    """A pool that may work in place, and any other."""
+    kernel, kinds = f"{op}_{kind}", (kind, kind)
+    note = "windows that do not begin before their result"
+    return (
+        Row(op, kinds, kernel, _WINDOW, lower, windows_ahead, note, inplace=(0,), shrinks=always),
+        Row(op, kinds, kernel, _WINDOW, lower),
+    )
+
+
 ROWS = (
     *(
         row
         for kind in ("s8", "s16")
         for row in (
-            Row(Op.MAX_POOL2D, (kind, kind), f"max_pool2d_{kind}", _WINDOW, lower_pool),
-            Row(
-                Op.AVERAGE_POOL2D,
-                (kind, kind),
-                f"average_pool2d_{kind}",
-                _WINDOW,
-                lower_average_pool,
-            ),
+            *_pools(Op.MAX_POOL2D, kind, lower_pool),
+            *_pools(Op.AVERAGE_POOL2D, kind, lower_average_pool),
             Row(Op.MEAN, (kind, kind), f"mean_{kind}", "mean_s8_params", lower_mean),
         )
     ),

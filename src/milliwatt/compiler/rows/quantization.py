@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from milliwatt.compiler.rows.activation import lower_table_s8
 from milliwatt.compiler.rows.results import s8_result
-from milliwatt.compiler.rows.row import Lowered, Row
+from milliwatt.compiler.rows.row import Lowered, Row, always
 from milliwatt.ir.attrs import NO_CLAMP
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
@@ -55,7 +55,15 @@ _INTEGERS = ("s8", "s16", "s32")
 _BYTES = ("s8", "u8")
 ROWS = (
     *(
-        Row(Op.QUANTIZE, ("f32", to), f"quantize_f32_{to}", "quantize_params", lower_quantize)
+        Row(
+            Op.QUANTIZE,
+            ("f32", to),
+            f"quantize_f32_{to}",
+            "quantize_params",
+            lower_quantize,
+            inplace=(0,) if to in _BYTES else (),
+            shrinks=always,
+        )
         for to in ("s8", "u8", "s16")
     ),
     *(
