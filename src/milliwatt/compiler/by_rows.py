@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from milliwatt.compiler.rows.row import Call
+from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Conv2d, Pool2d
 from milliwatt.ir.attrs.by_rows import ByRows
 from milliwatt.ir.graph import Node, graph_input
@@ -120,6 +121,11 @@ def plan_rows(node: Node, bind: Callable[[Node], Call]) -> tuple[RowsPlan, dict[
         rows: int,
         edge: tuple[int, int],
     ) -> int:
+        if rows < 1:
+            raise UnsupportedOp(
+                f"{node.name} ({node.op}): a window sees nothing but padding; rows of the image "
+                "wanted; run the two operators one after the other"
+            )
         key = (source, op, part, operands, rows, edge)
         if key not in kinds:
             shape = (1, rows, *source.shape[2:])
