@@ -5,8 +5,8 @@
  * whole are copied once; those that are copied chunk by chunk are copied for every band, so that
  * bands are higher then.
  *
- * Layouts: those of conv2d_s8_dsp; skip [N,H',W',O]. Ranges and rounding: those of conv2d_s8_dsp and
- * add_s8_dsp.
+ * Layouts: those of conv2d_s8_dsp; skip [N,H',W',O].
+ * Ranges and rounding: those of conv2d_s8_dsp and add_s8_dsp.
  * Workspace: the hidden values of a band, to a multiple of 4 bytes, then that of conv2d_s8_dsp.
  * In place: out may be the same buffer as skip, never in.
  * Source: TensorFlow Lite 8-bit specification, CONV_2D and ADD.
