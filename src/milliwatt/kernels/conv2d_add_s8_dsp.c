@@ -2,8 +2,7 @@
  *
  * hidden = conv2d(in), clamped and quantized as if it were stored; out = hidden + skip as in
  * add_s8_dsp. A band of output rows at a time goes through both. Weights that are copied to RAM
- * whole are copied once; those that are copied chunk by chunk are copied for every band, so that
- * bands are higher then.
+ * whole are copied once; those that are copied chunk by chunk are copied for every band.
  *
  * Layouts: those of conv2d_s8_dsp; skip [N,H',W',O].
  * Ranges and rounding: those of conv2d_s8_dsp and add_s8_dsp.
