@@ -1,8 +1,8 @@
 /* Rows of a quantized sum, as the plane of mw_op_dsp_elementwise.h.
  *
- * Eight results are 4 LDR, 8 AND, 16 SMLAWx, 8 SSAT, 8 STRB, SUBS and BNE: 50 cycles, 6.25 a result,
- * 2 more in two steps. AND leaves bytes in the upper half of halfwords, the lanes that SMLAWB and
- * SMLAWT multiply by 32 bits: bytes 0 and 2 shifted up, bytes 1 and 3 as they lie.
+ * Eight results are 4 LDR, 8 AND, 16 SMLAWx, 8 SSAT, 8 STRB, SUBS and BNE: 50 cycles, 6.25 for one
+ * result, 2 more in two steps. AND leaves bytes in the upper half of halfwords, the lanes that
+ * SMLAWB and SMLAWT multiply by 32 bits: bytes 0 and 2 shifted up, bytes 1 and 3 as they lie.
  */
 #ifndef MW_LINEAR_DSP_H
 #define MW_LINEAR_DSP_H
