@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from milliwatt.compiler.aim import Aim
 from milliwatt.compiler.board import Board
+from milliwatt.compiler.bound import lower_bound
 from milliwatt.compiler.emit import emit
 from milliwatt.compiler.firmware import Firmware, Layer, Port
 from milliwatt.compiler.program import Program
@@ -153,6 +154,7 @@ def link(
                 symbol=step.symbol,
                 macs=step.macs,
                 weight_bytes=step.weight_bytes,
+                bound=lower_bound(step.node, step.call, board),
             )
             for step in program.steps
         ),

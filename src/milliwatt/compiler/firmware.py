@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from milliwatt.compiler.board import Board
+from milliwatt.compiler.bound import Bound
 from milliwatt.ir.types import Type
 
 
@@ -15,6 +16,7 @@ class Layer:
 
     `symbol` is the C function that holds just this call (never inlined), so that a machine can tell
     layers apart by the program counter alone. `macs` counts multiply-accumulates of one inference.
+    `bound` are the fewest cycles that the layer can take on the board, None where none is known.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Layer:
     symbol: str
     macs: int
     weight_bytes: int
+    bound: Bound | None = None
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from milliwatt.debug.report import Report
+from milliwatt.debug.report import LayerReport, Report
 from milliwatt.debug.table import Fact, as_text, columns, facts, heading
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-HEADS = ("layer", "kernel", "cycles", "share", "MACs", "cycles/MAC", "flash")
+HEADS = ("layer", "kernel", "cycles", "share", "cycles/MAC", "stalls", "bound")
+_LONGEST_LAYER, _LONGEST_KERNEL = 20, 26
+"""Letters of names in the table, which is to fit 100 columns; JSON has them whole."""
 
 
 def profile_text(report: Report) -> str:
@@ -35,30 +37,47 @@ def title(report: Report) -> Text:
 
 
 def layer_table(report: Report) -> RenderableType:
-    """One row a layer in execution order: cycles, share, cycles per MAC, flash; and the sum."""
+    """One row a layer in execution order, and the sum: cycles, their share, cycles per MAC, cycles
+    lost to the flash, and how much of the cycles the layer's lower bound is.
+    """
     total = report.cycles or 0
     rows = [
         (
-            layer.name,
-            layer.kernel,
+            _clipped(layer.name, _LONGEST_LAYER),
+            _clipped(layer.kernel.replace("mw_", ""), _LONGEST_KERNEL),
             f"{layer.cycles:,}",
             f"{100 * layer.cycles / total:.1f} %" if total else "",
-            f"{layer.macs:,}" if layer.macs else "",
             f"{layer.cycles_per_mac:.2f}" if layer.cycles_per_mac is not None else "",
-            f"{layer.flash_bytes:,}" if layer.flash_bytes else "",
+            f"{layer.flash_stall_cycles:,}" if layer.flash_stall_cycles else "",
+            _bound(layer),
         )
         for layer in report.layers
     ]
     macs = sum(layer.macs for layer in report.layers)
-    flash = sum(layer.flash_bytes for layer in report.layers)
+    stalls = sum(layer.flash_stall_cycles for layer in report.layers)
+    least = sum(layer.bound_cycles or 0 for layer in report.layers)
     ratio = f"{total / macs:.2f}" if macs else ""
-    rows.append(("total", "", f"{total:,}", "", f"{macs:,}", ratio, f"{flash:,}"))
+    share = f"{100 * least / total:.0f} %" if total and least else ""
+    rows.append(("total", "", f"{total:,}", "", ratio, f"{stalls:,}", share))
     return columns(HEADS, rows, left=2)
+
+
+def _bound(layer: LayerReport) -> str:
+    """The part of a layer's cycles that no kernel could save, and what most of it is for."""
+    if not layer.bound_cycles or not layer.cycles:
+        return ""
+    return f"{100 * layer.bound_cycles / layer.cycles:.0f} % {layer.bound}"
+
+
+def _clipped(name: str, letters: int) -> str:
+    """A name that fits a column; of a longer one its end, which tells layers apart."""
+    return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
 def summary(report: Report) -> RenderableType:
     """Latency, energy, memory and exactness, each with what it is made of or where it is from."""
-    return facts([*_time(report), *_period(report), *_memory(report), _exact(report)])
+    rows = [*_time(report), *_limit(report), *_period(report), *_memory(report), _exact(report)]
+    return facts(rows)
 
 
 def _time(report: Report) -> list[Fact]:
@@ -73,6 +92,20 @@ def _time(report: Report) -> list[Fact]:
         return [*rows, ("energy", "unknown", "", "the board file gives no active power")]
     source = f"at {report.active_power_mw:g} mW ({report.energy_source})"
     return [*rows, ("energy", f"{report.energy_uj:,.1f}", "uJ", source)]
+
+
+def _limit(report: Report) -> list[Fact]:
+    """The sum of the layers' lower bounds, and what the words in the table's last column mean."""
+    least = sum(layer.bound_cycles or 0 for layer in report.layers)
+    if not least or not report.latency_ms or not report.cycles:
+        return []
+    kinds = {layer.bound: layer.bound_reason for layer in report.layers if layer.macs}
+    words = "bytes moved by words; constants once from flash"
+    rates = {reason.split(" (")[0]: name for name, reason in kinds.items() if reason and name}
+    best = ", ".join(f"{name} at {rate}" for rate, name in rates.items() if "MAC" in rate)
+    milliseconds = report.latency_ms * least / report.cycles
+    text = "; ".join(part for part in (best, words) if part)
+    return [("bound", f"{milliseconds:,.3f}", "ms", text)]
 
 
 def _period(report: Report) -> list[Fact]:

@@ -25,6 +25,9 @@ class LayerReport:
 
     `cycles_per_mac` is None where nothing is multiplied. `flash_bytes` are the constants and the
     call that this layer alone has; kernels are shared and counted in the report's `code_bytes`.
+    `flash_stall_cycles` of the cycles are spent waiting for the flash. `bound_cycles` are the
+    fewest that any kernel can take; `bound` says in a word what most of them are for (an
+    instruction, `words` moved, `flash` reads), `bound_reason` in a few. None: no bound is known.
     """
 
     name: str
@@ -34,6 +37,10 @@ class LayerReport:
     macs: int
     cycles_per_mac: float | None
     flash_bytes: int
+    flash_stall_cycles: int = 0
+    bound_cycles: int | None = None
+    bound: str | None = None
+    bound_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -209,19 +216,26 @@ def _difference(found: np.ndarray, wanted: np.ndarray) -> float:
 def _layers(firmware: Firmware, trace: Trace) -> tuple[LayerReport, ...]:
     """A row for each of the trace's layers; the trace lists them in the firmware's order."""
     sizes = {symbol.name: symbol.nbytes for symbol in firmware.symbols}
-    own = [layer.weight_bytes + sizes.get(layer.symbol, 0) for layer in firmware.layers]
-    return tuple(
-        LayerReport(
-            name=row.name,
-            op=row.op,
-            kernel=row.kernel,
-            cycles=row.cycles,
-            macs=row.macs,
-            cycles_per_mac=row.cycles / row.macs if row.macs else None,
-            flash_bytes=own[index] if row.name != RUNTIME else 0,
+    found = []
+    for index, row in enumerate(trace.layers):
+        layer = firmware.layers[index] if row.name != RUNTIME else None
+        bound = layer.bound if layer else None
+        found.append(
+            LayerReport(
+                name=row.name,
+                op=row.op,
+                kernel=row.kernel,
+                cycles=row.cycles,
+                macs=row.macs,
+                cycles_per_mac=row.cycles / row.macs if row.macs else None,
+                flash_bytes=layer.weight_bytes + sizes.get(layer.symbol, 0) if layer else 0,
+                flash_stall_cycles=row.flash_stall_cycles,
+                bound_cycles=bound.cycles if bound else None,
+                bound=bound.limit if bound else None,
+                bound_reason=bound.why if bound else None,
+            )
         )
-        for index, row in enumerate(trace.layers)
-    )
+    return tuple(found)
 
 
 def check_period(board: Board, period_ms: float | None) -> None:
