@@ -4,16 +4,17 @@
  * with the window's cell (ky, kx) at row y * stride_h + ky * dilation_h - pad_top and column alike;
  * cells outside the input read in_zero_point, and bias holds -in_zero_point * sum(w).
  *
- * Two pixels at a time: their windows become two int16 columns in the workspace (about 1.5 cycles a
- * cell), which mw_gemm_s8_dsp multiplies by all channels of a chunk. The weights of a chunk are read
- * from flash, or copied to the workspace once where that saves the stalls of reading them again for
- * every two pixels.
+ * Some pixels at a time: their windows become int16 columns in the workspace (about 1.6 cycles a
+ * cell), which mw_gemm_s8_dsp multiplies by all channels of a chunk, two pixels at a time. Taking
+ * several pairs of pixels saves the stalls of loading one loop after the other into the flash's
+ * instruction cache. The weights of a chunk are read from flash, or copied to the workspace once
+ * where that saves the stalls of reading them again for every two pixels.
  *
  * Layouts: in [N,H,W,C], out [N,H',W',O], weights packed as mw_gemm_dsp.h says.
  * Ranges: |sum| < 2^23 of even channels, < 2^30 of others, bias included (checked when packing).
- * Workspace: 4 * copied bytes, 8 * ceil(products / 2) for the columns, 3 * kernel_h * kernel_w
- * where a run of the window is no multiple of 4, and the kernel's padded rows.
- * In place: a 1 x 1 kernel of stride 1 with as many outputs as inputs, all channels one chunk: both
+ * Workspace: 4 * copied bytes, then 4 * pairs * (products + 1 & ~1) for the columns, then the
+ * kernel's padded rows, each to a multiple of 4, and 3 bytes.
+ * In place: a 1 x 1 kernel of stride 1 with as many outputs as inputs, all channels one chunk:
  * pixels are read before they are written.
  * Rounding: TFLM's two roundings, see mw_gemm_dsp.h. Source: TensorFlow Lite 8-bit specification,
  * CONV_2D.
@@ -25,36 +26,41 @@ static void mw_conv_chunk_dsp(int8_t *out, const int8_t *in, const int32_t *pack
                               mw_gemm_dsp *shape, const mw_conv2d_s8_dsp_params *p,
                               uint32_t *columns) {
   int32_t width = (p->out_w - 1) * p->stride_w + (p->kernel_w - 1) * p->dilation_w + 1;
-  int32_t row = p->padded ? width * p->in_c : p->in_w * p->in_c * p->dilation_h;
-  int32_t step = p->stride_w * p->in_c, second = 0;
-  int8_t *bytes = (int8_t *)(columns + ((p->products + 1) & ~1));
-  int8_t *rows = bytes + (p->columns.run & 3) * p->columns.rows * p->columns.strips;
+  /* Copied rows start at multiples of 4 where the image's do: words are copied faster. */
+  int32_t row = p->padded ? (width * p->in_c + 3) & ~3 : p->in_w * p->in_c * p->dilation_h;
+  int32_t overlap = p->dilation_h == 1 ? mw_max_s32(p->kernel_h - p->stride_h, 0) : 0;
+  int32_t words = mw_pair_words(p->products), filled = 0;
+  int8_t *rows = (int8_t *)(columns + p->pairs * words) + (-p->pad_left * p->in_c & 3);
+  mw_window_dsp window = mw_window_of(p, row);
   shape->next = p->out_c;
   MW_ROLLED
   for (int32_t n = 0; n < p->batches; n++, in += p->in_h * p->in_w * p->in_c) {
     MW_ROLLED
     for (int32_t y = 0; y < p->out_h; y++) {
-      const int8_t *window = in + y * p->stride_h * p->in_w * p->in_c;
+      const int8_t *from = in + y * p->stride_h * p->in_w * p->in_c;
       if (p->padded) {
-        mw_padded_rows_dsp(rows, in, y * p->stride_h - p->pad_top, width, p);
-        window = rows;
+        mw_padded_rows_dsp(rows, in, y * p->stride_h - p->pad_top, row, y ? overlap : -1, p);
+        from = rows;
       }
       MW_ROLLED
-      for (int32_t x = 0; x < p->out_w; x++, window += step) {
-        mw_column_dsp(columns + second, window, row, &p->columns, bytes);
-        second ^= 1;
-        if (second) continue;
-        mw_gemm_s8_dsp(out, columns, packed, shape);
-        out += 2 * p->out_c;
+      for (int32_t x = 0, count; x < p->out_w; x += count) {
+        count = mw_min_s32(p->out_w - x, 2 * p->pairs - filled);
+        mw_columns_dsp(columns, filled, from + x * p->stride_w * p->in_c, &window, count, p);
+        filled += count;
+        if (filled < 2 * p->pairs) continue;
+        mw_gemm_s8_dsp(out, columns, packed, shape, p->pairs);
+        out += filled * p->out_c, filled = 0;
       }
     }
   }
-  if (!second) return;
+  if (filled > 1) mw_gemm_s8_dsp(out, columns, packed, shape, filled >> 1);
+  if (!(filled & 1)) return;
   /* A lone last pixel: its column twice, and both results to the same place. */
+  out += (filled - 1) * p->out_c, columns += (filled >> 1) * words;
   MW_ROLLED
-  for (int32_t i = 0; i < p->products; i += 2) columns[i + 1] = columns[i];
+  for (int32_t i = 0; i < words; i += 2) columns[i + 1] = columns[i];
   shape->next = 0;
-  mw_gemm_s8_dsp(out, columns, packed, shape);
+  mw_gemm_s8_dsp(out, columns, packed, shape, 1);
 }
 
 void mw_conv2d_s8_dsp(int8_t *out, const int8_t *in, const mw_conv2d_s8_dsp_params *params,

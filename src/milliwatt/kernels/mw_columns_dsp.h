@@ -2,55 +2,59 @@
 #ifndef MW_COLUMNS_DSP_H
 #define MW_COLUMNS_DSP_H
 
-#include "mw_gemm_dsp.h"
 #include "mw.h"
+#include "mw_gemm_dsp.h"
 
-/* One of two interleaved columns from the window at `in`, whose rows are `row` bytes apart.
- *
- * A window is strips of runs: all of `rows` runs of `run` bytes lie one row apart, strips lie
- * `strip` bytes apart. Source order is the whole fours of all runs of all strips, then what the
- * runs have left; that is collected in `bytes` (3 a run at most) first. */
-static inline void mw_column_dsp(uint32_t *column, const int8_t *in, int32_t row,
-                                 const mw_columns_dsp *c, int8_t *bytes) {
-  int32_t quads = c->run >> 2, left = c->run & 3, words = 4 * quads * c->rows;
-  int8_t *to = bytes;
-  MW_ROLLED
-  for (int32_t strip = 0; strip < c->strips; strip++, in += c->strip, column += words) {
-    if (quads) mw_widen_s8_dsp(column, in, quads, c->rows, row);
-    if (!left) continue;
-    const int8_t *from = in + 4 * quads;
-    MW_ROLLED
-    for (int32_t ky = 0; ky < c->rows; ky++, from += row) {
-      *to++ = from[0];
-      if (left > 1) *to++ = from[1];
-      if (left > 2) *to++ = from[2];
-    }
-  }
-  if (!left) return;
-  int32_t count = (int32_t)(to - bytes);
-  if (count >> 2) mw_widen_s8_dsp(column, bytes, count >> 2, 1, 0);
-  column += 4 * (count >> 2), bytes = to - (count & 3);
-  if (count & 2) *column = mw_lanes(bytes[0], bytes[1]), column += 2, bytes += 2;
-  if (count & 1) *column = mw_lanes(bytes[0], 0);
+/* How the windows of an image whose rows are `row` bytes apart become columns. A window's rows are
+ * its runs; where it is dilated sideways its columns of cells are strips of runs. */
+static inline mw_window_dsp mw_window_of(const mw_conv2d_s8_dsp_params *p, int32_t row) {
+  int32_t strips = p->dilation_w > 1 ? p->kernel_w : 1;
+  int32_t run = p->kernel_w / strips * p->in_c, quads = run >> 2;
+  mw_window_dsp w = {quads, run & 3, p->kernel_h, row - run, 16 * quads * p->kernel_h * strips,
+                     p->stride_w * p->in_c - p->kernel_h * row, 4 * mw_pair_words(p->products)};
+  return w;
 }
 
-/* `rows` rows of an image as an output row sees them, from input row y on, `dilation_h` apart, with
- * cells outside the image at the input zero point: [rows, width, in_c] at `to`. */
-static inline void mw_padded_rows_dsp(int8_t *to, const int8_t *image, int32_t y, int32_t width,
-                                      const mw_conv2d_s8_dsp_params *p) {
-  int32_t before = p->pad_left * p->in_c, bytes = width * p->in_c;
-  int32_t inside = mw_min_s32(p->in_w * p->in_c, bytes - before);
-  if (inside < 0) inside = 0, before = bytes;
+/* Columns of `pixels` pixels whose windows lie side by side from `in` on, behind `filled` columns
+ * that are at `columns` already. */
+static inline void mw_columns_dsp(uint32_t *columns, int32_t filled, const int8_t *in,
+                                  const mw_window_dsp *window, int32_t pixels,
+                                  const mw_conv2d_s8_dsp_params *p) {
+  uint32_t *to = columns + (filled >> 1) * (window->pair >> 2) + (filled & 1);
+  if (p->dilation_w == 1) {
+    mw_widen_s8_dsp(to, in, window, filled & 1, pixels);
+    return;
+  }
   MW_ROLLED
-  for (int32_t ky = 0; ky < p->kernel_h; ky++, y += p->dilation_h, to += bytes) {
-    if (y < 0 || y >= p->in_h) {
-      memset(to, p->in_zero_point, (size_t)bytes);
-      continue;
+  for (; pixels > 0; pixels--, in += p->stride_w * p->in_c, filled++) {
+    mw_window_dsp strip = *window;
+    to = columns + (filled >> 1) * (window->pair >> 2) + (filled & 1);
+    MW_ROLLED
+    for (int32_t kx = 0; kx < p->kernel_w; kx++) {
+      int32_t lane = kx * strip.runs * strip.left, words = 4 * strip.quads * strip.runs;
+      strip.tail = window->tail - 4 * kx * words + 4 * (lane & ~1) + 2 * (lane & 1);
+      mw_widen_s8_dsp(to + kx * words, in + kx * p->dilation_w * p->in_c, &strip, 0, 1);
     }
-    if (before) memset(to, p->in_zero_point, (size_t)before);
-    if (inside) memcpy(to + before, image + y * p->in_w * p->in_c, (size_t)inside);
-    int32_t after = bytes - before - inside;
-    if (after) memset(to + before + inside, p->in_zero_point, (size_t)after);
+  }
+}
+
+/* The rows that an output row's windows see, input rows y, y + dilation_h and so on, cells outside
+ * the image at the input zero point: [kernel_h, bytes] at `rows`. `known` is how many rows of the
+ * last call, from its end, are this one's first; less than 0 in the first call. */
+static inline void mw_padded_rows_dsp(int8_t *rows, const int8_t *image, int32_t y, int32_t bytes,
+                                      int32_t known, const mw_conv2d_s8_dsp_params *p) {
+  int32_t before = mw_min_s32(p->pad_left * p->in_c, bytes);
+  int32_t inside = mw_min_s32(p->in_w * p->in_c, bytes - before);
+  if (known < 0) memset(rows, p->in_zero_point, (size_t)(p->kernel_h * bytes));
+  if (known > 0) memmove(rows, rows + (p->kernel_h - known) * bytes, (size_t)(known * bytes));
+  known = mw_max_s32(known, 0);
+  y += known * p->dilation_h, rows += known * bytes + before;
+  MW_ROLLED
+  for (; known < p->kernel_h; known++, y += p->dilation_h, rows += bytes) {
+    if (y < 0 || y >= p->in_h)
+      memset(rows, p->in_zero_point, (size_t)inside);
+    else
+      memcpy(rows, image + y * p->in_w * p->in_c, (size_t)inside);
   }
 }
 

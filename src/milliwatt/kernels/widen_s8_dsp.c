@@ -1,47 +1,85 @@
-/* Bytes widened to int16, for the DSP extension: of every four bytes (b0, b1, b2, b3) of in,
- * out[0] = (b0, b2) and out[2] = (b1, b3), lanes of a word; the next four go to out[4], out[6].
+/* Windows of bytes widened to columns of int16, for the DSP extension:
+ * out[lane(k)] = in[window(k)].
  *
- * Layouts: `runs` runs of 4 * quads bytes, `step` bytes from one to the next, to one of the two
- * interleaved columns of mw_gemm_dsp.h. Ranges: quads and runs at least 1.
- * Workspace: none. The column may not overlap the bytes. Source: SXTB16, DDI 0403 A7.7.
+ * Layouts: mw_gemm_dsp.h. Of every four bytes (b0, b1, b2, b3) of a run the column has (b0, b2) and
+ * (b1, b3), lanes of a word each; what is left of the runs follows, lane by lane.
+ * Ranges: runs and pixels at least 1. Workspace: none. The columns may not overlap the bytes.
+ * Source: SXTB16, DDI 0403 A7.7.
  *
- * Inner loop: 4 loads (5 cycles), 8 SXTB16, 8 stores (8, directly after each other) and 3 for the
- * loop widen 16 bytes: 25 cycles, 1.56 a byte.
+ * Inner loop: 4 loads (5 cycles), 8 SXTB16, 8 stores (9: neighbours pipeline) and 3 for the loop
+ * widen 16 bytes: 25 cycles, 1.56 a byte. A pixel of one run costs 17 beside it, others 26 and 14 a
+ * run, and 11 for each byte that is left.
  */
 #include "mw_gemm_dsp.h"
 
 #if MW_HAS_DSP
+/* r0 column, r1 bytes, r12 quads. */
 __asm__(
     ".section .text.mw_widen_s8_dsp,\"ax\",%progbits\n"
     ".syntax unified\n.thumb\n.p2align 2\n"
     ".global mw_widen_s8_dsp\n.type mw_widen_s8_dsp,%function\n.thumb_func\n"
-    "mw_widen_s8_dsp:\n"
-    "push {r4-r11,lr}\n ldr lr,[sp,#36]\n sub lr,lr,r2,lsl #2\n" /* from a run's end to the next */
-    "0: subs r12,r2,#4\n blt 2f\n"
-    "1: ldr r4,[r1],#16\n ldr r5,[r1,#-12]\n ldr r6,[r1,#-8]\n ldr r7,[r1,#-4]\n"
+    ".macro mw_quads\n"
+    "subs r12,#4\n blt 12f\n"
+    "11: ldr r4,[r1],#16\n ldr r5,[r1,#-12]\n ldr r6,[r1,#-8]\n ldr r7,[r1,#-4]\n"
     "sxtb16 r8,r4\n sxtb16 r9,r4,ror #8\n sxtb16 r10,r5\n sxtb16 r11,r5,ror #8\n"
     "sxtb16 r4,r6\n sxtb16 r5,r6,ror #8\n sxtb16 r6,r7\n sxtb16 r7,r7,ror #8\n"
     "str r8,[r0],#64\n str r9,[r0,#-56]\n str r10,[r0,#-48]\n str r11,[r0,#-40]\n"
     "str r4,[r0,#-32]\n str r5,[r0,#-24]\n str r6,[r0,#-16]\n str r7,[r0,#-8]\n"
-    "subs r12,#4\n bge 1b\n"
-    "2: lsls r12,r12,#31\n bcc 3f\n" /* carry: two quads or three are left; negative: one or three */
+    "subs r12,#4\n bge 11b\n"
+    "12: lsls r12,r12,#31\n bcc 13f\n" /* carry: two or three are left; negative: one or three */
     "ldr r4,[r1],#8\n ldr r5,[r1,#-4]\n"
     "sxtb16 r6,r4\n sxtb16 r7,r4,ror #8\n sxtb16 r8,r5\n sxtb16 r9,r5,ror #8\n"
     "str r6,[r0],#32\n str r7,[r0,#-24]\n str r8,[r0,#-16]\n str r9,[r0,#-8]\n"
-    "3: bpl 4f\n"
+    "13: bpl 14f\n"
     "ldr r4,[r1],#4\n sxtb16 r5,r4\n sxtb16 r6,r4,ror #8\n"
     "str r5,[r0],#16\n str r6,[r0,#-8]\n"
-    "4: add r1,lr\n subs r3,#1\n bne 0b\n"
-    "pop {r4-r11,pc}\n"
+    "14:\n"
+    ".endm\n"
+    "mw_widen_s8_dsp:\n"
+    "push {r4-r11,lr}\n sub sp,#12\n mov lr,r2\n"
+    "ldr r12,[lr]\n ldr r4,[lr,#4]\n ldr r5,[lr,#8]\n ldr r6,[lr,#24]\n"
+    "cmp r3,#0\n ite eq\n moveq r7,#4\n subne r7,r6,#4\n" /* to the next pixel's column */
+    "sub r5,#1\n orrs r4,r5\n beq 9f\n"
+    /* Any window. r2 where the next byte that is left goes, r3 runs. On the stack: 0 the column, 4
+     * bytes to the next one, 48 pixels. */
+    "str r7,[sp,#4]\n"
+    "1: str r0,[sp]\n ldr r4,[lr,#16]\n ldr r3,[lr,#8]\n ldr r12,[lr]\n add r2,r0,r4\n"
+    "2: mw_quads\n"
+    "ldr r4,[lr,#4]\n ldr r5,[lr,#12]\n ldr r12,[lr]\n cbz r4,4f\n"
+    "3: ldrsb r6,[r1],#1\n strh r6,[r2],#2\n tst r2,#2\n it eq\n addeq r2,#4\n"
+    "subs r4,#1\n bne 3b\n"
+    "4: add r1,r5\n subs r3,#1\n bne 2b\n"
+    "ldr r0,[sp]\n ldr r4,[sp,#4]\n ldr r5,[lr,#20]\n ldr r6,[lr,#24]\n ldr r7,[sp,#48]\n"
+    "add r0,r4\n sub r6,r4\n add r1,r5\n subs r7,#1\n str r6,[sp,#4]\n str r7,[sp,#48]\n bne 1b\n"
+    "add sp,#12\n pop {r4-r11,pc}\n"
+    /* One run of fours. r2 bytes to the next column, r3 the sum of two such, lr to the next bytes;
+     * 4 pixels. */
+    "9: lsl r4,r12,#4\n sub r2,r7,r4\n sub r3,r6,r4,lsl #1\n str r12,[sp]\n"
+    "ldr r5,[lr,#12]\n ldr r6,[lr,#20]\n ldr r7,[sp,#48]\n add lr,r5,r6\n str r7,[sp,#4]\n"
+    "10: ldr r12,[sp]\n mw_quads\n"
+    "ldr r4,[sp,#4]\n add r0,r2\n sub r2,r3,r2\n add r1,lr\n subs r4,#1\n str r4,[sp,#4]\n"
+    "bne 10b\n"
+    "add sp,#12\n pop {r4-r11,pc}\n"
+    ".purgem mw_quads\n"
     ".size mw_widen_s8_dsp,.-mw_widen_s8_dsp\n.text\n");
 #else
-void mw_widen_s8_dsp(uint32_t *column, const int8_t *in, int32_t quads, int32_t runs,
-                     int32_t step) {
-  for (; runs > 0; runs--, in += step) {
-    for (int32_t q = 0; q < quads; q++, column += 4) {
-      uint32_t four = mw_load_word(in + 4 * q);
-      column[0] = mw_sxtb16(four), column[2] = mw_sxtb16_ror8(four);
+void mw_widen_s8_dsp(uint32_t *column, const int8_t *in, const mw_window_dsp *window, int32_t odd,
+                     int32_t pixels) {
+  for (; pixels > 0; pixels--, in += window->step, odd ^= 1) {
+    uint32_t *to = column;
+    int32_t lane = window->tail >> 1 & 1; /* a strip's may begin in the middle of a word */
+    for (int32_t run = 0; run < window->runs; run++, in += window->skip) {
+      for (int32_t q = 0; q < window->quads; q++, in += 4, to += 4) {
+        uint32_t four = mw_load_word(in);
+        to[0] = mw_sxtb16(four), to[2] = mw_sxtb16_ror8(four);
+      }
+      for (int32_t i = 0; i < window->left; i++, lane++) {
+        uint32_t *word = column + window->tail / 4 + (lane & ~1);
+        int32_t other = lane & 1 ? mw_low_lane(*word) : 0, value = *in++;
+        *word = lane & 1 ? mw_lanes(other, value) : mw_lanes(value, other);
+      }
     }
+    column += odd ? window->pair / 4 - 1 : 1;
   }
 }
 #endif

@@ -21,37 +21,38 @@ PAIR_LIMIT = 2**23
 """Sums of the even channels of pairs stay below it: kernels compute 256 times them."""
 COPIES = (2048, 4096, 8192, 16384)
 """Bytes of RAM that weights may be copied to."""
+COLUMN_BYTES = 2048
+"""Bytes of columns that are made at a time, where they are not longer."""
 FEW_PIXELS = 16
 """Weights that are read for fewer pixels stay in flash."""
 
 
-def source_order(kernel: tuple[int, int], channels: int, dilation_w: int) -> np.ndarray:
-    """The order of a window's products [KH * KW * C] as kernels/mw_columns_dsp.h widens them."""
+def lane_order(kernel: tuple[int, int], channels: int, dilation_w: int) -> np.ndarray:
+    """The order of a window's products [KH * KW * C] in a column: kernels/mw_gemm_dsp.h.
+
+    Runs are the kernel's rows, or its cells where it is dilated sideways. Their whole fours come
+    first, as SXTB16 widens them, then what is left of them.
+    """
     cells = np.arange(kernel[0] * kernel[1] * channels).reshape(*kernel, channels)
-    strips = cells.reshape(1, kernel[0], -1) if dilation_w == 1 else cells.transpose(1, 0, 2)
-    whole = strips.shape[2] & ~3
-    return np.concatenate([strips[:, :, :whole].reshape(-1), strips[:, :, whole:].reshape(-1)])
-
-
-def lane_order(products: int) -> np.ndarray:
-    """The order of products in the lanes of a column, from source order."""
-    order = np.arange(products)
-    whole = products & ~3
-    order[:whole] = order[:whole].reshape(-1, 2, 2).transpose(0, 2, 1).reshape(-1)
-    return order
+    runs = cells.reshape(1, kernel[0], -1) if dilation_w == 1 else cells.transpose(1, 0, 2)
+    whole = runs.shape[2] & ~3
+    fours = runs[:, :, :whole].reshape(-1, 2, 2).transpose(0, 2, 1)
+    return np.concatenate([fours.reshape(-1), runs[:, :, whole:].reshape(-1)])
 
 
 def pack(rows: np.ndarray, steps: ChannelSteps) -> np.ndarray:
-    """Weights s8 [channels, products], in source order, as s32 words: kernels/mw_gemm_dsp.h."""
+    """Weights s8 [channels, products], in the order of lanes, as words: kernels/mw_gemm_dsp.h."""
     channels, products = rows.shape
-    lanes = rows[:, lane_order(products)].astype(np.int32)
+    lanes = rows.astype(np.int32)
     even, odd = channels & ~1, products & 1
     pairs = (256 * lanes[0:even:2] + lanes[1:even:2]).astype(np.int16)
     words = np.ascontiguousarray(pairs[:, : products - odd]).view("<i4")
     first = steps.records[:, 0].astype(np.int64)
     start = np.stack([256 * first[0:even:2] + first[1:even:2], first[1:even:2]], axis=1)
     start = start.astype(np.int32)
-    constants = steps.records[:, 1:3] if steps.steps == 1 else steps.records[:, 1:4]
+    constants = steps.records[:, 1 : 2 + steps.steps].copy()
+    if steps.steps == 1:
+        constants[0:even:2, 1] *= 256
     parts: list[np.ndarray] = []
     for pair in range(0, even // 2, 2):
         some = slice(pair, min(pair + 2, even // 2))
@@ -64,6 +65,7 @@ def pack(rows: np.ndarray, steps: ChannelSteps) -> np.ndarray:
     if channels & 1:
         plain = np.zeros((products + 3) & ~3, np.int8)
         plain[:products] = rows[-1]
+        plain = np.ascontiguousarray(plain.reshape(-1, 2, 2).transpose(0, 2, 1)).reshape(-1)
         parts += [steps.records[-1:, 0], plain.view("<i4"), constants[-1]]
     return np.concatenate(parts).astype(np.int32)
 
@@ -90,12 +92,6 @@ class _Window:
     def products(self) -> int:
         """Products of an output."""
         return self.weight[0].size
-
-    @property
-    def run(self) -> int:
-        """Adjacent bytes of a window."""
-        cells = self.weight.shape[2] if self.attrs.dilation[1] == 1 else 1
-        return cells * self.weight.shape[3]
 
 
 def _window(node: Node) -> _Window:
@@ -165,10 +161,14 @@ def _chunk(node: Node, most: int) -> int:
     return max(most // 4 - rest, 0) // _block_words(node)
 
 
-def _column_bytes(window: _Window) -> int:
-    kernel_h, kernel_w = window.weight.shape[1:3]
-    left = (window.run & 3) * kernel_h * kernel_w * window.weight.shape[3] // window.run
-    return 8 * ((window.products + 1) // 2) + left
+def _pair_bytes(window: _Window) -> int:
+    return 8 * ((window.products + 1) // 2)
+
+
+def _pairs(node: Node, window: _Window) -> int:
+    """Pairs of columns that are made at a time."""
+    pixels = node.type.size // node.type.shape[3]
+    return max(1, min(COLUMN_BYTES // _pair_bytes(window), (pixels + 1) // 2))
 
 
 def _row_bytes(node: Node, window: _Window) -> int:
@@ -176,7 +176,7 @@ def _row_bytes(node: Node, window: _Window) -> int:
     kernel_h, kernel_w, channels = window.weight.shape[1:]
     attrs = window.attrs
     width = (node.type.shape[2] - 1) * attrs.stride[1] + (kernel_w - 1) * attrs.dilation[1] + 1
-    return int(kernel_h * width * channels) if window.padded else 0
+    return kernel_h * (int(width * channels + 3) & ~3) + 3 if window.padded else 0
 
 
 def lower_conv2d_s8_dsp(node: Node, copy: int) -> Lowered:
@@ -185,31 +185,27 @@ def lower_conv2d_s8_dsp(node: Node, copy: int) -> Lowered:
     assert steps is not None
     kernel_h, kernel_w, channels = window.weight.shape[1:]
     rows = window.weight.reshape(len(window.weight), -1)
-    order = source_order((kernel_h, kernel_w), channels, window.attrs.dilation[1])
-    packed = pack(rows[:, order], steps)
+    order = lane_order((kernel_h, kernel_w), channels, window.attrs.dilation[1])
+    packed, pairs = pack(rows[:, order], steps), _pairs(node, window)
     blocks = node.type.shape[3] // 4
     chunk = _chunk(node, copy) if copy else max(blocks, 1)
     last = (blocks - 1) // chunk * chunk if blocks else 0
     longest = max(chunk * _block_words(node), len(packed) - last * _block_words(node))
     copied = min(longest, len(packed)) if copy else 0
-    strips = window.products // (kernel_h * window.run)
     fields = (
         *_image_fields(node, window),
         ("in_zero_point", node.src[0].type.zero_point),
         *s8_bounds(node.type, window.attrs.clamp),
         ("padded", int(window.padded)),
-        ("columns.strips", strips),
-        ("columns.strip", window.attrs.dilation[1] * channels),
-        ("columns.rows", kernel_h),
-        ("columns.run", window.run),
         ("products", window.products),
         ("steps", steps.steps),
+        ("pairs", pairs),
         ("chunk", chunk),
         ("copied", copied),
         ("words", len(packed)),
         ("packed", packed),
     )
-    workspace = 4 * copied + _column_bytes(window) + _row_bytes(node, window)
+    workspace = 4 * copied + pairs * _pair_bytes(window) + _row_bytes(node, window)
     return Lowered(fields, workspace, (0,))
 
 
