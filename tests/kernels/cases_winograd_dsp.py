@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kernels.cases_core import CLAMPS, ZERO_POINTS, Case, grid
-from milliwatt.ir.attrs import Clamp, Conv2d
+from milliwatt.ir.attrs import NO_CLAMP, Clamp, Conv2d, ConvAdd, Elementwise
 from milliwatt.ir.graph import Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
@@ -41,6 +41,15 @@ def convolution(
     return Node(Op.CONV2D, (x, weight, bias), attrs, "y")
 
 
+def added(node: Node, clamp: Clamp = NO_CLAMP) -> Node:
+    """A convolution and a sum with a skip tensor as one conv2d_add, at scales with a plane."""
+    assert isinstance(node.attrs, Conv2d)
+    skip = graph_input(node.type.shape, DType.S8, "skip", Quant.per_tensor(0.0417741537, 11))
+    out = Quant.per_tensor(max(node.type.scale, 0.0417741537) * 1.0894, 5)
+    attrs = ConvAdd(node.attrs, Elementwise(clamp, out))
+    return Node(Op.CONV2D_ADD, (*node.src, skip), attrs, "y")
+
+
 def _cases() -> Iterator[Case]:
     options = grid(
         40,
@@ -67,6 +76,8 @@ def _cases() -> Iterator[Case]:
             fill=option["fill"],
         )
         yield f"winograd-s8-{number}", node
+        if number % 3 == 0:
+            yield f"winograd_add-s8-{number}", added(node, option["clamp"])
 
 
-CASES: tuple[Case, ...] = tuple(_cases())
+CASES: tuple[Case, ...] = tuple(sorted(_cases(), key=lambda case: case[0].rsplit("-", 1)[0]))

@@ -7,7 +7,7 @@
  * Layouts: in [N,H,W,C], C a multiple of 4, out [N,H',W',O], O even; weights transformed and packed
  * as mw_winograd_dsp.h says.
  * Ranges: 128 * sum|w| < 2^31 / 4 (checked when packing).
- * Workspace: (4 * 4) * (8 * C + 32) bytes. The output may not overlap the input.
+ * Workspace: (4 * 4) * (8 * C + 32 * group) bytes. The output may not overlap the input.
  * Rounding: TFLM's two, in one or two steps, proven equal when packing (compiler/rows/onestep.py).
  * Source: TensorFlow Lite 8-bit specification, CONV_2D; Lavin and Gray, CVPR 2016.
  */

@@ -29,7 +29,7 @@
 #define MW_WINOGRAD_DSP_H
 
 #include "mw.h"
-#include "mw_dsp.h"
+#include "mw_words_dsp.h"
 
 enum { MW_WINOGRAD_TILES = 4, MW_WINOGRAD_SLICE = 32 };
 
@@ -93,10 +93,12 @@ MW_NOINLINE void mw_winograd_gather(uint32_t *v, const int8_t *image, int32_t y,
     int8_t *to = buffer;
     for (int32_t i = y; i < y + side; i++) {
       for (int32_t j = x; j < x + side; j++, to += width) {
-        if (i < 0 || j < 0 || i >= p->in_h || j >= p->in_w) {
-          memset(to, p->in_zero_point, (size_t)width);
-        } else {
-          mw_copy_bytes(to, image + (i * p->in_w + j) * channels + c, width);
+        int32_t outside = i < 0 || j < 0 || i >= p->in_h || j >= p->in_w;
+        const int8_t *from = image + (outside ? 0 : (i * p->in_w + j) * channels + c);
+        uint32_t zeros = 0x01010101u * (uint8_t)p->in_zero_point;
+        MW_ROLLED
+        for (int32_t k = 0; k < width; k += 4) {
+          mw_put_word(to + k, outside ? zeros : mw_word(from + k));
         }
       }
     }
@@ -127,34 +129,47 @@ static inline void mw_winograd_tile(mw_winograd_block *b, int32_t t, int8_t *out
   kind->input(v + t, image + y * cells.row + x * cells.cell, &cells);
 }
 
-/* All channels of the tiles of a block. */
-static inline void mw_winograd_results(mw_winograd_block *b, int32_t count, int32_t *m,
-                                       const uint32_t *v, const mw_winograd_kind *kind,
-                                       const mw_conv2d_winograd_s8_dsp_params *p) {
-  mw_winograd_gemm shape = {p->in_c / 2, (kind->side + 2) * (kind->side + 2)};
-  const int32_t *weights = p->weights, *channels = p->channels;
-  for (int32_t o = 0; o < p->out_c; o += 2, channels += 8) {
-    mw_winograd_gemm_dsp(m, v, weights, &shape);
-    kind->output(m, b->places, channels, count);
-    weights += 2 * shape.pairs * shape.positions;
-    MW_ROLLED
-    for (int32_t t = 0; t < count; t++) {
-      int8_t *to = b->to[t], *from = b->border[t];
-      if (!to) {
-        b->places[t].out += 2;
-        continue;
-      }
-      for (int32_t i = 0; i < b->rows[t]; i++, from += 2 * kind->side) {
-        for (int32_t j = 0; j < b->columns[t]; j++) {
-          int8_t *pixel = to + (i * p->out_w + j) * p->out_c + o;
-          pixel[0] = from[2 * j], pixel[1] = from[2 * j + 1];
-        }
+/* Two channels' results of border tiles, to `o` of those pixels that exist. */
+static inline void mw_winograd_crop(const mw_winograd_block *b, int32_t count, int32_t o,
+                                    const mw_winograd_kind *kind,
+                                    const mw_conv2d_winograd_s8_dsp_params *p) {
+  for (int32_t t = 0; t < count; t++) {
+    const int8_t *from = b->border[t];
+    for (int32_t i = 0; b->to[t] && i < b->rows[t]; i++, from += 2 * kind->side) {
+      for (int32_t j = 0; j < b->columns[t]; j++) {
+        int8_t *pixel = b->to[t] + (i * p->out_w + j) * p->out_c + o;
+        pixel[0] = from[2 * j], pixel[1] = from[2 * j + 1];
       }
     }
   }
 }
 
-/* `workspace`: v, 8 * in_c * positions bytes; m, 32 * positions, where cells are gathered too. */
+/* All channels of the tiles of a block: products of some pairs of channels, then their results, as
+ * each finds its code gone from the flash's instruction cache. */
+static inline void mw_winograd_results(mw_winograd_block *b, int32_t count, int32_t *m,
+                                       const uint32_t *v, const mw_winograd_kind *kind,
+                                       const mw_conv2d_winograd_s8_dsp_params *p) {
+  mw_winograd_gemm shape = {p->in_c / 2, (kind->side + 2) * (kind->side + 2)};
+  const int32_t *weights = p->weights, *channels = p->channels;
+  int32_t words = 2 * shape.pairs * shape.positions, step = 2 * p->group;
+  for (int32_t o = 0; o < p->out_c; o += step) {
+    int32_t last = mw_min_s32(step, p->out_c - o);
+    int32_t *sums = m;
+    for (int32_t n = 0; n < last; n += 2, weights += words, sums += 8 * shape.positions) {
+      mw_winograd_gemm_dsp(sums, v, weights, &shape);
+    }
+    sums = m;
+    for (int32_t n = 0; n < last; n += 2, channels += 8, sums += 8 * shape.positions) {
+      kind->output(sums, b->places, channels, count);
+      mw_winograd_crop(b, count, o + n, kind, p);
+      MW_ROLLED
+      for (int32_t t = 0; t < count; t++) b->places[t].out += b->to[t] ? 0 : 2;
+    }
+  }
+}
+
+/* `workspace`: v, 8 * in_c * positions bytes; m, 32 * group * positions, where cells are gathered
+ * too. */
 MW_INLINE void mw_winograd(int8_t *out, const int8_t *in,
                            const mw_conv2d_winograd_s8_dsp_params *p, const mw_winograd_kind *kind,
                            void *workspace) {
@@ -177,6 +192,29 @@ MW_INLINE void mw_winograd(int8_t *out, const int8_t *in,
     y = 0, in += p->in_h * p->in_w * p->in_c, out += p->out_h * p->out_w * p->out_c;
   }
   mw_bound_bytes(first, (int32_t)(out - first), p->clamp_min, p->clamp_max);
+}
+
+/* The body of the kernels that add: bands through `conv`, then through the sum. */
+MW_INLINE void mw_winograd_add(int8_t *out, const int8_t *in, const int8_t *skip,
+                               const mw_conv2d_add_winograd_s8_dsp_params *p,
+                               void (*conv)(int8_t *out, const int8_t *in,
+                                            const mw_conv2d_winograd_s8_dsp_params *params,
+                                            void *workspace),
+                               int8_t *workspace) {
+  mw_conv2d_winograd_s8_dsp_params band = p->conv;
+  mw_add_s8_dsp_params sum = p->sum;
+  int32_t width = p->conv.out_w * p->conv.out_c;
+  band.batches = 1;
+  for (int32_t n = 0; n < p->conv.batches; n++, in += band.in_h * band.in_w * band.in_c) {
+    for (int32_t y = 0; y < p->conv.out_h; y += p->band) {
+      band.out_h = mw_min_s32(p->band, p->conv.out_h - y);
+      band.pad_top = p->conv.pad_top - y;
+      conv(workspace, in, &band, workspace + ((p->band * width + 3) & ~3));
+      sum.row = band.out_h * width;
+      mw_add_s8_dsp(out, workspace, skip, &sum, NULL);
+      out += sum.row, skip += sum.row;
+    }
+  }
 }
 
 #endif

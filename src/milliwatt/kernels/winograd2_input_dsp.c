@@ -19,7 +19,7 @@ __asm__(
     ".section .text.mw_winograd2_input_dsp,\"ax\",%progbits\n"
     ".syntax unified\n.thumb\n.p2align 2\n"
     ".global mw_winograd2_input_dsp\n.type mw_winograd2_input_dsp,%function\n.thumb_func\n"
-    /* Column at r1, downwards: a, t, c, d from cells a, b, c, d; b is free then. */
+    /* Column at r1, downwards: a, t, c, d from cells a, b, c, d; b is spare then. */
     ".macro mw_column a b c d t ror\n"
     "add \\t,r1,r2,lsl #1\n"
     "ldr \\a,[r1]\n ldr \\b,[r1,r2]\n ldr \\c,[\\t]\n ldr \\d,[\\t,r2]\n"

@@ -24,6 +24,7 @@ from milliwatt.compiler.rows import (
     reduce,
     shape,
     signal,
+    winograd_add_dsp,
     winograd_dsp,
 )
 from milliwatt.compiler.rows.row import Call, Field, Lowered, Row
@@ -32,6 +33,7 @@ TABLE: tuple[Row, ...] = (
     *fully_connected_dsp.ROWS,
     *conv_dsp.ROWS,
     *conv_add_dsp.ROWS,
+    *winograd_add_dsp.ROWS,
     *winograd_dsp.ROWS,
     *depthwise_dsp.ROWS,
     *conv.ROWS,

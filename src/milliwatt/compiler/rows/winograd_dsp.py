@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,10 @@ from milliwatt.ir.attrs import Conv2d
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import Op
 from milliwatt.ir.ops.conv import is_plain
+
+GROUPS = (4, 1)
+"""Pairs of output channels whose sums are kept at a time: more find the code of products and of
+results in the flash's instruction cache, fewer take less RAM."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,9 @@ def steps_of(node: Node, scheme: Scheme) -> ChannelSteps | None:
     return channel_steps(node, node.attrs, node.type, 0, LIMIT)
 
 
-def _fits(node: Node, scheme: Scheme) -> bool:
-    """Kernel 3 x 3, stride and dilation 1, channels in fours and results in twos."""
+def fits(node: Node, scheme: Scheme, group: int) -> bool:
+    """Kernel 3 x 3, stride and dilation 1, channels in fours and results in twos, and no smaller
+    group does the same."""
     x, weight, attrs = node.src[0].type, node.src[1], node.attrs
     assert isinstance(attrs, Conv2d)
     return (
@@ -84,11 +89,12 @@ def _fits(node: Node, scheme: Scheme) -> bool:
         and attrs.stride == attrs.dilation == (1, 1)
         and x.shape[3] % 4 == 0
         and node.type.shape[3] % 2 == 0
+        and (group == 1 or node.type.shape[3] > 2)
         and steps_of(node, scheme) is not None
     )
 
 
-def lower(node: Node, scheme: Scheme) -> Lowered:
+def lower(node: Node, scheme: Scheme, group: int) -> Lowered:
     """conv2d by Winograd's F(side x side, 3 x 3)."""
     assert isinstance(node.attrs, Conv2d)
     steps = steps_of(node, scheme)
@@ -104,14 +110,16 @@ def lower(node: Node, scheme: Scheme) -> Lowered:
         ("pad_left", node.attrs.padding[2]),
         ("in_zero_point", x.zero_point),
         *s8_bounds(node.type, node.attrs.clamp),
+        ("group", group),
         ("weights", pack(node.src[1].value, scheme)),
         ("channels", records.reshape(-1)),
     )
-    return Lowered(fields, scheme.positions * (8 * x.shape[3] + 32), (0,))
+    return Lowered(fields, scheme.positions * (8 * x.shape[3] + 32 * group), (0,))
 
 
-def work(node: Node, scheme: Scheme) -> Mapping[str, float]:
-    """What a call does; see Row. A step is 16 products, an output a tile of one channel."""
+def work(node: Node, scheme: Scheme, group: int) -> Mapping[str, float]:
+    """What a call does; see Row. A step is 16 products, a sum one of a tile and channel; turns are
+    those between products and results."""
     tiles = scheme.tiles(node)
     blocks = -(-tiles // 4)
     channels, outputs = node.src[0].type.shape[3], node.type.shape[3]
@@ -120,28 +128,28 @@ def work(node: Node, scheme: Scheme) -> Mapping[str, float]:
         "calls": 1,
         "tiles": tiles,
         "cells": tiles * channels,
-        "outputs": tiles * outputs,
+        "sums": tiles * outputs,
+        "turns": blocks * -(-outputs // (2 * group)),
         "groups": groups,
         "steps": groups * (channels // 2),
         "flash_bytes": 2 * blocks * scheme.positions * channels * outputs,
     }
 
 
-def _row(scheme: Scheme) -> Row:
+def _row(scheme: Scheme, group: int) -> Row:
     name = f"winograd{scheme.side}"
-    predicate: Callable[[Node], bool] = partial(_fits, scheme=scheme)
     return Row(
         Op.CONV2D,
         ("s8", "s8"),
         f"conv2d_{name}_s8_dsp",
         "conv2d_winograd_s8_dsp_params",
-        partial(lower, scheme=scheme),
-        predicate,
+        partial(lower, scheme=scheme, group=group),
+        partial(fits, scheme=scheme, group=group),
         "3 x 3 kernel, stride 1, input channels in fours, results in twos",
         isa=DSP,
         files=("winograd_gemm_dsp.c", f"{name}_input_dsp.c", f"{name}_output_dsp.c"),
-        work=partial(work, scheme=scheme),
+        work=partial(work, scheme=scheme, group=group),
     )
 
 
-ROWS = (_row(F4), _row(F2))
+ROWS = tuple(_row(scheme, group) for scheme in (F4, F2) for group in GROUPS)
