@@ -283,9 +283,9 @@ def _row(op: Op, note: str, copy: int, *, whole: bool) -> Row:
     )
 
 
-# The first row that matches serves where nobody searches: copies of up to 8 KiB where weights are
-# read often, in place where it can be.
-_ORDER = (8192, 4096, 16384, 2048, 0)
+# The first row that matches serves where nobody searches: the largest copy that holds more than
+# the next one.
+_ORDER = (*reversed(COPIES), 0)
 ROWS = (
     *(_row(Op.CONV2D, _NOTE, copy, whole=whole) for copy in _ORDER for whole in (True, False)),
     *(_row(Op.DEPTHWISE_CONV2D, "one input channel", c, whole=False) for c in _ORDER if c < 16384),
