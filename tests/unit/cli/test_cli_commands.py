@@ -30,7 +30,10 @@ EXTRA_KEYS = [
     *("error_percent", "energy_source", "active_power_mw", "largest_difference", "input", "inputs"),
     *("period", "state_bytes", "stream"),
 ]
-LAYER_KEYS = ["name", "op", "kernel", "cycles", "macs", "cycles_per_mac", "flash_bytes"]
+LAYER_KEYS = [
+    *("name", "op", "kernel", "cycles", "macs", "cycles_per_mac", "flash_bytes"),
+    *("flash_stall_cycles", "bound_cycles", "bound", "bound_reason"),
+]
 
 
 def test_version(run: Run) -> None:
@@ -141,7 +144,7 @@ def test_profile_shows_layers(run: Run, files: Files) -> None:
     assert (done.code, done.err) == (0, "")
     assert "cycles/MAC" in done.out
     rows = {line.split()[0]: line for line in done.out.splitlines() if line}
-    assert rows["first"].split()[1] == "mw_conv2d_s8"
+    assert rows["first"].split()[1] == "conv2d_s8"
     shares = [float(line.split(" %")[0].split()[-1]) for line in rows.values() if " % " in line]
     assert sum(shares) == pytest.approx(100, abs=0.5)
     assert max(len(line) for line in done.out.splitlines()) <= 120
