@@ -99,6 +99,19 @@ def test_cycles_of_a_result(op: Op, zero: int, most: float, toolchain: str) -> N
 
 
 @pytest.mark.parametrize("toolchain", TOOLCHAINS)
+def test_cycles_of_a_sum_without_a_plane(toolchain: str) -> None:
+    """A third of the portable kernel's."""
+    x, y = (
+        graph_input(SIZE, DType.S8, name, Quant.per_tensor(scale, 7))
+        for name, scale in (("a", 0.031), ("b", 0.047))
+    )
+    node = Node(Op.ADD, (x, y), Elementwise(quant=Quant.per_tensor(0.05, 3)), "y")
+    row = next(row for row in ROWS if row.matches(node, TARGET))
+    assert row.kernel == "add_steps_s8_dsp"
+    assert trace([(node, row)], toolchain).layers[0].cycles <= 18.5 * 32 * 32 * 16
+
+
+@pytest.mark.parametrize("toolchain", TOOLCHAINS)
 def test_cycles_of_a_fused_sum(toolchain: str) -> None:
     """What a residual sum adds to the convolution before it: no more than as a layer of its own."""
     hidden = conv((32, 32), 16, 16, (3, 3), padding="same")

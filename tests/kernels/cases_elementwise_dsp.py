@@ -32,6 +32,8 @@ DRAWN = (
 """As calibration gives them: a plane in one step."""
 SIMPLE = (Scales(0.05, 0.05, 0.1), Scales(0.03, 0.1, 0.1))
 """Sums that lie on halves: a plane in one step, in two."""
+NO_PLANE = (Scales(0.031, 0.047, 0.05), Scales(0.07, 0.03, 0.09), Scales(0.5, 0.002, 0.4))
+"""Simple fractions of each other: TFLM's roundings of halves lie on no plane."""
 PRODUCTS = (Scales(0.0233, 0.0417, 0.0319), Scales(0.05, 0.05, 0.25), Scales(0.11, 0.9, 0.2501))
 
 SHAPES = (
@@ -117,8 +119,8 @@ def _fusions() -> Iterator[Case]:
 
 
 CASES: tuple[Case, ...] = (
-    *_nodes(Op.ADD, (*DRAWN, *SIMPLE), 40),
-    *_nodes(Op.SUB, (*DRAWN, *SIMPLE), 40),
+    *_nodes(Op.ADD, (*DRAWN, *SIMPLE, *NO_PLANE), 64),
+    *_nodes(Op.SUB, (*DRAWN, *SIMPLE, *NO_PLANE), 64),
     *_nodes(Op.MUL, PRODUCTS, 40),
     *_fusions(),
 )

@@ -22,6 +22,17 @@ typedef struct {
   int32_t clamp_min, clamp_max;
 } mw_add_s8_dsp_params; /* also sub: b_factor is negative */
 
+/* A quantized sum as TFLM rounds it, twice its value: y = exact * exact_factor + start + sign *
+ * (rounded * raise + rounded_start in two steps), and the result is y in two steps. `exact` is the
+ * operand of the larger scale, b where `swapped`. Steps are those of mw_two_step in mw_dsp.h. */
+typedef struct {
+  MW_ROWS_DSP;
+  int32_t swapped, exact_factor, start;
+  int32_t raise, rounded_start, multiplier, half, right, sign; /* sign: 2 or -2 */
+  int32_t out_multiplier, out_half, out_right;
+  int32_t clamp_min, clamp_max;
+} mw_add_steps_s8_dsp_params; /* also sub */
+
 /* y = (a - a_zero_point) * (b - b_zero_point); the result is mw_one_step(y + bias, factor, half)
  * or, where steps is 2, mw_two_step(y, factor, half, right) of mw_dsp.h. */
 typedef struct {
@@ -39,6 +50,8 @@ typedef struct {
 
 void mw_add_s8_dsp(int8_t *out, const int8_t *a, const int8_t *b,
                    const mw_add_s8_dsp_params *params, void *workspace);
+void mw_add_steps_s8_dsp(int8_t *out, const int8_t *a, const int8_t *b,
+                         const mw_add_steps_s8_dsp_params *params, void *workspace);
 void mw_mul_s8_dsp(int8_t *out, const int8_t *a, const int8_t *b,
                    const mw_mul_s8_dsp_params *params, void *workspace);
 void mw_conv2d_add_s8_dsp(int8_t *out, const int8_t *in, const int8_t *skip,

@@ -17,12 +17,13 @@ from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Elementwise
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import OPS, Op
-from milliwatt.ir.ops.elementwise import mul_multiplier
+from milliwatt.ir.ops.elementwise import add_multipliers, mul_multiplier
 from milliwatt.ir.types import DType, Type
 
 _PLANES: dict[tuple[object, ...], Plane | None] = {}
 _ROUNDINGS: WeakKeyDictionary[Node, OneStep | TwoStep | None] = WeakKeyDictionary()
 _SHORTEST = 4
+"""Elements of a row that is worth a call."""
 
 
 def plane_of(op: Op, out: Type, a: Type, b: Type) -> Plane | None:
@@ -106,6 +107,48 @@ def lower_plane(node: Node) -> Lowered:
     )
 
 
+def _sum_steps(node: Node) -> tuple[Field, ...] | None:
+    """How a sum without a plane is rounded; None for scales below one half times 2^-22."""
+    ins = [s.type for s in node.src]
+    pairs = add_multipliers(node.type, ins)
+    signs = (1, 1 if node.op is Op.ADD else -1)
+    swapped = int(ins[1].scale > ins[0].scale)
+    exact, rounded = ins[swapped], ins[1 - swapped]
+    last = two_step(*pairs[2], node.type.zero_point)
+    # One half is no scale below it: twice the value, halved.
+    same = rounded.scale == exact.scale
+    form = TwoStep(2**30, 1, 1) if same else two_step(*pairs[1 - swapped], 0)
+    if form is None or last is None:
+        return None
+    raise_by, factor = 1 << (22 if same else 21), signs[swapped] << 20
+    return (
+        ("swapped", swapped),
+        ("exact_factor", factor),
+        ("start", -exact.zero_point * factor),
+        ("raise", raise_by),
+        ("rounded_start", -rounded.zero_point * raise_by),
+        ("multiplier", form.multiplier),
+        ("half", form.half),
+        ("right", form.right),
+        ("sign", 2 * signs[1 - swapped]),
+        ("out_multiplier", last.multiplier),
+        ("out_half", last.half),
+        ("out_right", last.right),
+    )
+
+
+def _has_steps(node: Node) -> bool:
+    return _both_advance(node) and _plane(node) is None and _sum_steps(node) is not None
+
+
+def lower_steps(node: Node) -> Lowered:
+    """add and sub whose results lie on no plane."""
+    assert isinstance(node.attrs, Elementwise)
+    steps = _sum_steps(node)
+    assert steps is not None
+    return Lowered((*_rows(node), *steps, *s8_bounds(node.type, node.attrs.clamp)))
+
+
 def _rounding(node: Node) -> OneStep | TwoStep | None:
     """How a product becomes a result: one step, two, or neither."""
     if node not in _ROUNDINGS:
@@ -161,6 +204,21 @@ ROWS = (
             lower_plane,
             _has_plane,
             "innermost axes alike, scales with a plane",
+            inplace=_INPLACE,
+            isa=DSP,
+            work=rows_work,
+        )
+        for op in (Op.ADD, Op.SUB)
+    ),
+    *(
+        Row(
+            op,
+            _S8,
+            "add_steps_s8_dsp",
+            "add_steps_s8_dsp_params",
+            lower_steps,
+            _has_steps,
+            "innermost axes alike, scales without a plane",
             inplace=_INPLACE,
             isa=DSP,
             work=rows_work,
