@@ -39,7 +39,7 @@ def depthwise(shape: Sequence[int], kernel: tuple[int, int], option: dict[str, A
         "x",
         Quant.per_tensor(0.05, option["zero"]),
     )
-    scales = 2.0 ** rng.uniform(-8, -5, channels if option["per_axis"] else 1)
+    scales = 2.0 ** rng.uniform(-8, -6, channels if option["per_axis"] else 1)
     quant = Quant.per_axis(scales, 3) if option["per_axis"] else Quant.per_tensor(float(scales[0]))
     weight = rng.integers(-127, 128, (1, *kernel, channels)).astype(np.int8)
     nodes = [constant(weight, "w", quant)]
@@ -63,11 +63,49 @@ def three(stride: int, count: int) -> Iterator[Node]:
         yield depthwise((*option["size"], option["channels"]), (3, 3), option)
 
 
+def layer(
+    shape: tuple[int, int, int],
+    stride: int,
+    kernel: tuple[int, int] = (3, 3),
+    padding: Any = "same",
+    clamp: tuple[float, float] = RELU,
+) -> Node:
+    """A layer as networks have them."""
+    option = {"stride": (stride, stride), "padding": padding, "clamp": clamp, "zero": -128}
+    return depthwise(shape, kernel, {**option, "bias": True, "per_axis": True, "batches": 1})
+
+
+def taps(count: int) -> Iterator[Node]:
+    """Any kernel that moves by one along an axis, with and without ReLU; in one step or two."""
+    windows = (
+        ((12, 1), (5, 1)),
+        ((15, 1), (10, 1)),
+        ((15, 1), (15, 1)),
+        ((30, 1), (3, 1)),
+        ((1, 9), (1, 4)),
+        ((7, 9), (2, 5)),
+        ((9, 6), (5, 5)),
+        ((40, 30), (4, 3)),
+        ((2, 2), (1, 1)),
+    )
+    options = {**_OPTIONS, "clamp": (NO_CLAMP, NO_CLAMP, RELU, (-1.0, 1.0))}
+    strides = ((1, 1), (1, 1), (2, 1), (1, 3))
+    paddings = ("same", (0, 0, 0, 0))
+    for option in grid(
+        count, window=windows, stride=strides, padding=paddings, channels=(1, 3, 4, 6, 9), **options
+    ):
+        size, kernel = option["window"]
+        yield depthwise((*size, option["channels"]), kernel, option)
+
+
 CASES: tuple[Case, ...] = tuple(
     (f"{name}-s8-{number}", node)
     for name, nodes in (
         ("depthwise_dsp_three", three(1, 30)),
         ("depthwise_dsp_three_two", three(2, 30)),
+        ("depthwise_dsp_taps", taps(40)),
+        ("depthwise_dsp_wide", (layer(s, 1) for s in ((48, 48, 5), (60, 40, 3)))),
+        ("depthwise_dsp_wide_two", (layer(s, 2) for s in ((48, 48, 5), (61, 41, 3)))),
     )
     for number, node in enumerate(nodes)
 )

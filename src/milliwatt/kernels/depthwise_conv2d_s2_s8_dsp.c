@@ -82,7 +82,7 @@ __asm__(
     "  sub r0, r0, r1, lsl #1\n"
     "  cmp r2, r3\n"
     "  bne 2b\n"
-    MW_DW3_REST
+    MW_DW3_REST("")
     "  ldr r2, [sp]\n"
     "  ldr r3, [sp, #4]\n"
     "  ldr r4, [r0]\n"
@@ -114,8 +114,7 @@ __asm__(
     "  smlabt r9, r4, r3, r9\n"
     "  sub r0, r0, r1, lsl #1\n"
     MW_DW3_TWO_RESULTS
-    MW_DW3_LEAVE("mw_dw3_s2_lines")
-    "  .purgem mw_four\n");
+    MW_DW3_LEAVE("mw_dw3_s2_lines"));
 #else
 static void mw_dw3_s2_lines(int8_t *out, const int16_t *plane, const int8_t *weights,
                             const int32_t *record, const mw_plane_run *run) {

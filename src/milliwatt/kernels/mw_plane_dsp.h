@@ -17,16 +17,7 @@
 #define MW_PLANE_DSP_H
 
 #include "mw.h"
-#include "mw_dsp.h"
-
-/* How lines of pixels become int16: offsets are known to the assembly. */
-typedef struct {
-  int32_t step, line; /* bytes from pixel to pixel, from line to line, of the input */
-  int32_t line_bytes; /* from channel to channel of the buffer, a fourth of line to line */
-  int32_t lead;       /* 1: a single pixel up to the first whole word */
-  int32_t pair_bytes; /* of the input that becomes whole words */
-  int32_t tail;       /* 1: a last single pixel */
-} mw_widening;
+#include "mw_widen_dsp.h"
 
 /* What a run of inner loops makes: offsets are known to the assembly. */
 typedef struct {
@@ -34,118 +25,11 @@ typedef struct {
   int32_t step, line;     /* bytes from result to result, from line to line, of the output */
   int32_t count;          /* results in a line */
   int32_t channels, line_bytes; /* bytes from channel to channel of the buffer */
-  int32_t taps, taps_lines, lines_stride, steps; /* from here on not known to the assembly */
+  int32_t taps, taps_lines, lines_stride, steps;
   uint32_t *words; /* room for weights */
+  int32_t triples; /* weight words in threes */
+  int32_t next, down; /* from the end of a kernel line to the next, from window to window below */
 } mw_plane_run;
-
-/* Lines of pixels of four channels, to four buffers. A pair of pixels is 2 LDR, 2 PKH that sort the
- * bytes of two channels each, 4 SXTB16, 4 STR and 3 of the loop: 17 cycles for 8 elements. */
-#if MW_HAS_DSP
-void mw_widen_lines_dsp(int16_t *to, const int8_t *in, const mw_widening *shape, int32_t lines);
-/* A single pixel; r4 to r7 are the buffers. */
-#define MW_WIDEN_ONE           \
-  "  ldr r8, [r1]\n"           \
-  "  sxtb16 r10, r8\n"         \
-  "  sxtb16 r11, r8, ror #8\n" \
-  "  lsr r12, r10, #16\n"      \
-  "  lsr lr, r11, #16\n"       \
-  "  strh r10, [r4], #2\n"     \
-  "  strh r11, [r5], #2\n"     \
-  "  strh r12, [r6], #2\n"     \
-  "  strh lr, [r7], #2\n"
-__asm__(
-    "  .syntax unified\n"
-    "  .thumb\n"
-    "  .pushsection .text.mw_widen_lines_dsp,\"axG\",%progbits,mw_widen_lines_dsp,comdat\n"
-    "  .balign 4\n"
-    "  .weak mw_widen_lines_dsp\n"
-    "  .type mw_widen_lines_dsp, %function\n"
-    "  .thumb_func\n"
-    "mw_widen_lines_dsp:\n"
-    "  push {r4-r11, lr}\n"
-    "  sub sp, sp, #12\n"
-    "  strd r0, r1, [sp]\n"
-    "  str r3, [sp, #8]\n"
-    "  mov r0, r2\n"
-    "1:\n"
-    "  ldrd r4, r1, [sp]\n"
-    "  ldm r0, {r2, r3, r8, r9}\n"
-    "  add r5, r4, r8\n"
-    "  add r6, r5, r8\n"
-    "  add r7, r6, r8\n"
-    "  add r8, r8, r7\n"
-    "  add r3, r3, r1\n"
-    "  strd r8, r3, [sp]\n"
-    "  cmp r9, #0\n"
-    "  beq 2f\n"
-    MW_WIDEN_ONE
-    "  add r1, r1, r2\n"
-    "2:\n"
-    "  ldr r3, [r0, #16]\n"
-    "  add r1, r1, r3\n"
-    "  negs r3, r3\n"
-    "  beq 4f\n"
-    "  add lr, r1, r2\n"
-    "  lsls r2, r2, #1\n"
-    "3:\n"
-    "  ldr r8, [r1, r3]\n"
-    "  ldr r9, [lr, r3]\n"
-    "  adds r3, r3, r2\n"
-    "  pkhbt r10, r8, r9, lsl #16\n"
-    "  pkhtb r12, r9, r8, asr #16\n"
-    "  sxtb16 r8, r10\n"
-    "  sxtb16 r9, r10, ror #8\n"
-    "  sxtb16 r10, r12\n"
-    "  sxtb16 r11, r12, ror #8\n"
-    "  str r8, [r4], #4\n"
-    "  str r9, [r5], #4\n"
-    "  str r10, [r6], #4\n"
-    "  str r11, [r7], #4\n"
-    "  bne 3b\n"
-    "4:\n"
-    "  ldr r3, [r0, #20]\n"
-    "  cbz r3, 5f\n"
-    MW_WIDEN_ONE
-    "5:\n"
-    "  ldr r3, [sp, #8]\n"
-    "  subs r3, r3, #1\n"
-    "  str r3, [sp, #8]\n"
-    "  bne 1b\n"
-    "  add sp, sp, #12\n"
-    "  pop {r4-r11, pc}\n"
-    "  .size mw_widen_lines_dsp, . - mw_widen_lines_dsp\n"
-    "  .popsection\n");
-#undef MW_WIDEN_ONE
-#endif
-
-/* Lines of the first `channels` channels, byte by byte. */
-MW_NOINLINE void mw_widen_bytes(int16_t *to, const int8_t *in, const mw_widening *shape,
-                                int32_t lines, int32_t channels) {
-  int32_t pixels = shape->lead + shape->pair_bytes / shape->step + shape->tail;
-  int32_t pitch = shape->line_bytes / 2;
-  MW_ROLLED
-  for (; lines > 0; lines--, to += 4 * pitch, in += shape->line) {
-    MW_ROLLED
-    for (int32_t c = 0; c < channels; c++) {
-      int16_t *cell = to + c * pitch;
-      const int8_t *pixel = in + c;
-      MW_ROLLED
-      for (int32_t left = pixels; left > 0; left--, pixel += shape->step) *cell++ = *pixel;
-    }
-  }
-}
-
-/* Lines of four of `channels` channels, or of all where there are fewer. */
-static inline void mw_widen_lines(int16_t *to, const int8_t *in, const mw_widening *shape,
-                                  int32_t lines, int32_t channels) {
-#if MW_HAS_DSP
-  if (channels >= 4) {
-    mw_widen_lines_dsp(to, in, shape, lines);
-    return;
-  }
-#endif
-  mw_widen_bytes(to, in, shape, lines, mw_min_s32(channels, 4));
-}
 
 /* Output lines of neighbouring channels: first result, buffer, weights and record of the first. */
 typedef void mw_plane_kernel(int8_t *out, const int16_t *plane, const int8_t *weights,
@@ -192,11 +76,32 @@ MW_NOINLINE void mw_plane_load(int16_t *buffer, const int8_t *in, const mw_widen
   }
 }
 
+/* One image whose lines fit the buffer, `whole` of them and padding, which stays there. */
+MW_NOINLINE void mw_plane_image(int8_t *out, const int8_t *in, const mw_depthwise_dsp_params *p,
+                                const mw_widening *shape, mw_plane_run *run, int16_t *buffer,
+                                int32_t whole, mw_plane_kernel *kernel) {
+  const int8_t *weights = p->weights;
+  const int32_t *records = p->records;
+  int16_t *start = buffer + p->lines_pad * 2 * p->line_bytes + p->run_pad;
+  int32_t left = p->channels, taps = 4 * run->taps * run->taps_lines;
+  run->channels = 4;
+  MW_ROLLED
+  for (; left >= 4; left -= 4, in += 4, out += 4, weights += taps, records += 16) {
+    mw_widen_lines(start, in, shape, whole, 4);
+    kernel(out, buffer, weights, records, run);
+  }
+  if (left == 0) return;
+  int32_t back = p->channels < 4 ? 0 : 4 - left;
+  run->channels = left;
+  mw_widen_lines(start, in - back, shape, whole, p->channels);
+  kernel(out, buffer + back * (p->line_bytes / 2), weights, records, run);
+}
+
 /* Four channels in blocks; `out` and `weights` of the first of them that is made. */
-MW_INLINE void mw_plane_blocks(int8_t *out, const int8_t *in, const int8_t *weights,
-                               const int32_t *records, const mw_widening *shape,
-                               const mw_depthwise_dsp_params *p, int16_t *buffer, int32_t skip,
-                               mw_plane_run *run, mw_plane_kernel *kernel) {
+MW_NOINLINE void mw_plane_blocks(int8_t *out, const int8_t *in, const int8_t *weights,
+                                 const int32_t *records, const mw_widening *shape,
+                                 const mw_depthwise_dsp_params *p, int16_t *buffer, int32_t skip,
+                                 mw_plane_run *run, mw_plane_kernel *kernel) {
   int32_t block = run->lines, have = 0, top = -p->lines_pad;
   for (int32_t left = p->lines_out;; out += block * p->out_line) {
     run->lines = mw_min_s32(block, left);
@@ -213,42 +118,32 @@ MW_INLINE void mw_plane_blocks(int8_t *out, const int8_t *in, const int8_t *weig
   run->lines = block;
 }
 
-/* The lines of an image that one buffer holds, padding apart, which stays there. */
-static inline int32_t mw_plane_whole(const mw_depthwise_dsp_params *p) {
-  int32_t need = (p->lines_out - 1) * p->lines_stride + p->lines_kernel;
-  return mw_min_s32(need - p->lines_pad, p->lines_in);
-}
-
-MW_INLINE void mw_depthwise_planes(int8_t *out, const int8_t *in, const mw_depthwise_dsp_params *p,
-                                   int16_t *buffer, mw_plane_kernel *kernel) {
+static inline void mw_depthwise_planes(int8_t *out, const int8_t *in,
+                                       const mw_depthwise_dsp_params *p, int16_t *buffer,
+                                       mw_plane_kernel *kernel) {
   int32_t pixels = (p->run_out - 1) * p->run_stride + p->run_kernel - p->run_pad;
   pixels = mw_max_s32(mw_min_s32(pixels, p->run_in), 1);
   int32_t lead = p->run_pad & 1, tail = (pixels - lead) & 1;
   mw_widening shape = {p->in_step, p->in_line, p->line_bytes, lead, 0, tail};
   shape.pair_bytes = (pixels - lead - tail) * p->in_step;
   mw_plane_run run = {0, 4 * p->line_bytes, p->out_step, p->out_line, p->run_out, 0, p->line_bytes,
-                      p->run_kernel, p->lines_kernel, p->lines_stride, p->steps, NULL};
+                      p->run_kernel, p->lines_kernel, p->lines_stride, p->steps, NULL, 0, 0, 0};
+  run.triples = (p->run_kernel / 2 + 3) / 3;
+  run.next = run.pitch - 12 * run.triples - 8;
+  run.down = p->lines_stride * run.pitch;
   run.words = (uint32_t *)(void *)(buffer + p->buffer_lines * 2 * p->line_bytes);
   run.lines = (p->buffer_lines - p->lines_kernel) / p->lines_stride + 1;
-  int32_t taps = p->lines_kernel * p->run_kernel, whole = 0;
-  if (run.lines >= p->lines_out) run.lines = p->lines_out, whole = mw_plane_whole(p);
-  int16_t *start = buffer + p->lines_pad * 2 * p->line_bytes + p->run_pad;
+  int32_t need = (p->lines_out - 1) * p->lines_stride + p->lines_kernel;
+  int32_t whole = run.lines >= p->lines_out, taps = p->lines_kernel * p->run_kernel;
+  if (whole) run.lines = p->lines_out, whole = mw_min_s32(need - p->lines_pad, p->lines_in);
   mw_plane_fill(buffer, p->buffer_lines * p->line_bytes, p->in_zero_point);
   for (int32_t n = 0; n < p->batches; n++, in += p->in_bytes, out += p->out_bytes) {
-    const int8_t *weights = p->weights;
-    const int32_t *records = p->records;
-    for (int32_t c = 0; c < p->channels; c += run.channels) {
+    if (whole) mw_plane_image(out, in, p, &shape, &run, buffer, whole, kernel);
+    for (int32_t c = 0; c < p->channels && !whole; c += 4) {
       int32_t first = mw_max_s32(mw_min_s32(c, p->channels - 4), 0);
-      int32_t skip = (c - first) * (p->line_bytes / 2);
       run.channels = mw_min_s32(p->channels - c, 4);
-      if (whole > 0) {
-        mw_widen_lines(start, in + first, &shape, whole, p->channels);
-        kernel(out + c, buffer + skip, weights, records, &run);
-      } else {
-        mw_plane_blocks(out + c, in + first, weights, records, &shape, p, buffer, skip, &run,
-                        kernel);
-      }
-      weights += run.channels * taps, records += 4 * run.channels;
+      mw_plane_blocks(out + c, in + first, p->weights + c * taps, p->records + 4 * c, &shape, p,
+                      buffer, (c - first) * (p->line_bytes / 2), &run, kernel);
     }
     mw_bound_bytes(out, p->out_bytes, p->clamp_min, p->clamp_max);
   }

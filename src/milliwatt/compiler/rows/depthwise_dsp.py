@@ -21,7 +21,7 @@ from milliwatt.ir.ops.conv import is_plain
 
 BUFFER_BYTES = 2200
 """What the buffer of four channels may take, unless one window's lines take more."""
-WIDE = 4
+WIDE = 3
 """A wide buffer may take this part of the input's bytes: fewer blocks, fewer lines moved."""
 
 
