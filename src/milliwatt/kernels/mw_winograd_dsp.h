@@ -29,9 +29,9 @@
 #define MW_WINOGRAD_DSP_H
 
 #include "mw.h"
-#include "mw_words_dsp.h"
+#include "mw_dsp.h"
 
-enum { MW_WINOGRAD_TILES = 4, MW_WINOGRAD_SLICE = 32 };
+enum { MW_WINOGRAD_TILES = 4 };
 
 typedef struct {
   int32_t pairs, positions;
@@ -82,28 +82,37 @@ typedef struct {
   int8_t border[MW_WINOGRAD_TILES][2 * 4 * 4];             /* all of them, of two channels */
 } mw_winograd_block;
 
-/* Tile t's input where some of its cells lie outside the image: they are gathered first, so many
+/* `cells` adjacent cells of row y from x on, `width` channels of each; those outside the image read
+ * as the zero point. Cells of the image follow each other: more than one at a time only whole. */
+static inline void mw_winograd_row(int8_t *to, const int8_t *image, int32_t y, int32_t x,
+                                   int32_t cells, int32_t width,
+                                   const mw_conv2d_winograd_s8_dsp_params *p) {
+  int32_t first = mw_max_s32(x, 0), last = mw_min_s32(x + cells, p->in_w);
+  int32_t count = y < 0 || y >= p->in_h ? 0 : mw_max_s32(last - first, 0);
+  int32_t before = count ? first - x : cells, after = cells - before - count;
+  if (before) memset(to, p->in_zero_point, (size_t)(before * width));
+  to += before * width;
+  if (count) memcpy(to, image + (y * p->in_w + first) * p->in_c, (size_t)(count * width));
+  if (after) memset(to + count * width, p->in_zero_point, (size_t)(after * width));
+}
+
+/* A tile's input where some of its cells lie outside the image: they are gathered first, so many
  * channels at a time as the place of the sums holds. */
 MW_NOINLINE void mw_winograd_gather(uint32_t *v, const int8_t *image, int32_t y, int32_t x,
                                     int8_t *buffer, const mw_winograd_kind *kind,
                                     const mw_conv2d_winograd_s8_dsp_params *p) {
-  int32_t side = kind->side + 2, channels = p->in_c;
-  for (int32_t c = 0; c < channels; c += MW_WINOGRAD_SLICE) {
-    int32_t width = mw_min_s32(MW_WINOGRAD_SLICE, channels - c);
+  int32_t side = kind->side + 2, channels = p->in_c, slice = 32 * p->group;
+  int32_t cells = slice < channels ? 1 : side;
+  for (int32_t c = 0; c < channels; c += slice) {
+    int32_t width = mw_min_s32(slice, channels - c);
     int8_t *to = buffer;
     for (int32_t i = y; i < y + side; i++) {
-      for (int32_t j = x; j < x + side; j++, to += width) {
-        int32_t outside = i < 0 || j < 0 || i >= p->in_h || j >= p->in_w;
-        const int8_t *from = image + (outside ? 0 : (i * p->in_w + j) * channels + c);
-        uint32_t zeros = 0x01010101u * (uint8_t)p->in_zero_point;
-        MW_ROLLED
-        for (int32_t k = 0; k < width; k += 4) {
-          mw_put_word(to + k, outside ? zeros : mw_word(from + k));
-        }
+      for (int32_t j = x; j < x + side; j += cells, to += cells * width) {
+        mw_winograd_row(to, image + c, i, j, cells, width, p);
       }
     }
-    mw_winograd_cells cells = {side * width, width, width / 4, 8 * channels};
-    kind->input(v + 2 * c, buffer, &cells);
+    mw_winograd_cells shape = {side * width, width, width / 4, 8 * channels};
+    kind->input(v + 2 * c, buffer, &shape);
   }
 }
 
