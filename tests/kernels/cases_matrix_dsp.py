@@ -1,13 +1,14 @@
-"""fully_connected and pooling for the DSP extension: sizes around their blocks, long sums."""
+"""fully_connected, pooling, mean and transposes: sizes around their blocks, long sums."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
 from kernels.cases_core import CLAMPS, ZERO_POINTS, Case, grid
-from milliwatt.ir.attrs import Conv2d, FullyConnected
+from milliwatt.ir.attrs import Conv2d, FullyConnected, Mean, Pool2d, Transpose
 from milliwatt.ir.graph import Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.types import DType, Quant
@@ -77,6 +78,62 @@ def connected_cases() -> Iterator[Node]:
     yield whole_window((2, 4, 4, 2), 9, "windows")
 
 
+def pool_cases() -> Iterator[Node]:
+    """Windows of 1 to more than 256 cells, cut by borders or not, words that share channels."""
+    options = grid(
+        60,
+        op=(Op.MAX_POOL2D, Op.AVERAGE_POOL2D),
+        size=((1, 1), (4, 4), (5, 7), (8, 9), (11, 6)),
+        kernel=((2, 2), (1, 3), (3, 3), (2, 2), (3, 4), (5, 5), (1, 1)),
+        stride=((1, 1), (2, 2), (3, 1)),
+        padding=((0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 0, 1)),
+        channels=(4, 5, 6, 8, 11, 16),
+        batches=(1, 1, 2),
+        zero=ZERO_POINTS,
+        clamp=CLAMPS[:4],
+    )
+    for number, option in enumerate(options):
+        kernel = tuple(map(min, option["kernel"], option["size"]))
+        padding = tuple(min(p, kernel[i // 2] - 1) for i, p in enumerate(option["padding"]))
+        shape = (option["batches"], *option["size"], option["channels"])
+        x = graph_input(shape, DType.S8, "x", Quant.per_tensor(0.05, option["zero"]))
+        attrs = Pool2d(kernel, option["stride"], padding, option["clamp"])
+        yield Node(option["op"], (x,), attrs, f"pool{number}")
+    for height, width, kernel in ((17, 16, (17, 16)), (60, 50, (60, 50)), (20, 30, (19, 21))):
+        x = graph_input((1, height, width, 5), DType.S8, "x", Quant.per_tensor(0.05, 4))
+        for op in (Op.MAX_POOL2D, Op.AVERAGE_POOL2D):
+            yield Node(op, (x,), Pool2d(kernel, (1, 1), (0, 0, 0, 0)), f"large{height}{op}")
+
+
+def mean_cases() -> Iterator[Node]:
+    """Means over neighbouring axes; scales that have a form in one step, only in two."""
+    options = grid(
+        24,
+        shape=((1, 8, 8, 5), (2, 3, 7, 16), (1, 300, 4), (3, 2, 2, 2, 3), (1, 4, 9, 6)),
+        axes=((1, 2), (1,), (0, 1)),
+        zero=ZERO_POINTS,
+        out=(Quant.per_tensor(0.04, -20), Quant.per_tensor(0.05, 0), Quant.per_tensor(0.033, 90)),
+        keep=(False, True),
+    )
+    for number, option in enumerate(options):
+        shape = option["shape"]
+        axes = tuple(a for a in option["axes"] if a < len(shape) - 1)
+        x = graph_input(shape, DType.S8, "x", Quant.per_tensor(0.05, option["zero"]))
+        yield Node(Op.MEAN, (x,), Mean(axes, option["keep"], option["out"]), f"mean{number}")
+
+
+def transpose_cases() -> Iterator[Node]:
+    """Planes larger and smaller than the blocks of 4 x 4, runs of one word and more."""
+    shapes = ((9, 5), (4, 4), (3, 17), (17, 3), (2, 7, 6), (5, 3, 20), (2, 5, 4, 9))
+    for shape in shapes:
+        x = graph_input(shape, DType.S8, "x", Quant.per_tensor(0.05, 0))
+        for perm in itertools.permutations(range(len(shape))):
+            yield Node(Op.TRANSPOSE, (x,), Transpose(perm), "turned")
+
+
 CASES: tuple[Case, ...] = tuple(
-    (f"dsp-{node.op}-{number}", node) for number, node in enumerate(connected_cases())
+    (f"dsp-{node.op}-{number}", node)
+    for number, node in enumerate(
+        [*connected_cases(), *pool_cases(), *mean_cases(), *transpose_cases()]
+    )
 )

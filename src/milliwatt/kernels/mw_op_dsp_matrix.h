@@ -3,6 +3,7 @@
 #define MW_OP_DSP_MATRIX_H
 
 #include "mw_common.h"
+#include "mw_op_pool.h"
 
 typedef struct {
   int32_t rows, in_c, out_c;
@@ -14,7 +15,19 @@ typedef struct {
   const int32_t *weights; /* a stream of biases and weights, see the kernel */
 } mw_fully_connected_s8_dsp_params;
 
+typedef struct {
+  int32_t outer, cells, channels;
+  int32_t bias, steps;           /* of the rounding: 1 or 2, see mw_dsp.h */
+  int32_t factor, offset, right; /* or multiplier, half, right */
+} mw_mean_s8_dsp_params;
+
 void mw_fully_connected_s8_dsp(int8_t *out, const int8_t *in,
                                const mw_fully_connected_s8_dsp_params *params, void *workspace);
+void mw_average_pool2d_s8_dsp(int8_t *out, const int8_t *in, const mw_pool2d_s8_params *params,
+                              void *workspace);
+void mw_max_pool2d_s8_dsp(int8_t *out, const int8_t *in, const mw_pool2d_s8_params *params,
+                          void *workspace);
+void mw_mean_s8_dsp(int8_t *out, const int8_t *in, const mw_mean_s8_dsp_params *params,
+                    void *workspace);
 
 #endif

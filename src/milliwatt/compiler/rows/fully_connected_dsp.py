@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from milliwatt.compiler.rows.channel_steps import LIMIT, channel_steps
+from milliwatt.compiler.rows.channel_steps import LIMIT, ChannelSteps, channel_steps
 from milliwatt.compiler.rows.onestep import solve, two_step
 from milliwatt.compiler.rows.results import s8_bounds
 from milliwatt.compiler.rows.row import Lowered, Row
@@ -59,32 +59,39 @@ def _make_plan(node: Node) -> Plan | None:
     weight = node.src[1].value.reshape(kind.shape[0], -1)
     if (weight[0 : weight.shape[0] // 2 * 2 : 2] == -128).any():
         return None
-    # What `reach` has beside the bias: the smallest sum of products.
-    rows = weight.astype(np.int64)
-    smallest = -128 * np.maximum(rows, 0).sum(axis=1) + 127 * np.minimum(rows, 0).sum(axis=1)
-    bias = found.reach[:, 0] - smallest
-    steps, records = found.steps, found.records[:, 1:]
-    scale = [np.unique(part) for part in multipliers(node.src[0].type, kind, node.type)]
-    if all(part.size == 1 for part in scale):
-        multiplier, shift = (int(part[0]) for part in scale)
-        reach = (int(found.reach.min()), int(found.reach.max()))
-        one = solve(multiplier, shift, node.type.zero_point, reach, limit=LIMIT)
-        two = two_step(multiplier, shift, node.type.zero_point)
-        if one is not None:
-            steps, bias = 1, bias + one.bias
-            records = np.array([[one.factor, one.offset, 0]], np.int32)
-        elif two is not None:
-            steps = 2
-            records = np.array([[two.multiplier, two.half, two.right]], np.int32)
-    if len(records) > 1:
-        bias = found.records[:, 0].astype(np.int64)
+    bias, steps, records = found.records[:, 0].astype(np.int64), found.steps, found.records[:, 1:]
+    shared = _shared(node, found, weight)
+    if shared is not None:
+        bias, steps, records = shared
     part = _part(weight, bias)
     return None if part is None else Plan(weight, bias, steps, records, part)
 
 
+def _shared(
+    node: Node, found: ChannelSteps, weight: np.ndarray
+) -> tuple[np.ndarray, int, np.ndarray] | None:
+    """bias, steps and the one record of a node whose channels have one scale; None for others."""
+    scale = [np.unique(part) for part in multipliers(node.src[0].type, node.src[1].type, node.type)]
+    if any(part.size > 1 for part in scale):
+        return None
+    # What `reach` has beside the bias: the smallest sum of products.
+    rows = weight.astype(np.int64)
+    smallest = -128 * np.maximum(rows, 0).sum(axis=1) + 127 * np.minimum(rows, 0).sum(axis=1)
+    bias = found.reach[:, 0] - smallest
+    multiplier, shift = (int(part[0]) for part in scale)
+    reach = (int(found.reach.min()), int(found.reach.max()))
+    one = solve(multiplier, shift, node.type.zero_point, reach, limit=LIMIT)
+    if one is not None:
+        return bias + one.bias, 1, np.array([[one.factor, one.offset, 0]], np.int32)
+    two = two_step(multiplier, shift, node.type.zero_point)
+    if two is not None:
+        return bias, 2, np.array([[two.multiplier, two.half, two.right]], np.int32)
+    return None
+
+
 def _part(weight: np.ndarray, bias: np.ndarray) -> int | None:
     """The most products, in fours, whose paired sums fit 32 bits; all of in_c if they do."""
-    channels, count = weight.shape
+    channels, count = map(int, weight.shape)
     pairs = channels // 2
     if not pairs:
         return count
