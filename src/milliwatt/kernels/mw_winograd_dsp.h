@@ -80,6 +80,7 @@ typedef struct {
   int8_t *to[MW_WINOGRAD_TILES];                           /* a border tile's results, or NULL */
   int32_t rows[MW_WINOGRAD_TILES], columns[MW_WINOGRAD_TILES]; /* how many of them exist */
   int8_t border[MW_WINOGRAD_TILES][2 * 4 * 4];             /* all of them, of two channels */
+  int32_t cropped;                                         /* whether there is one */
 } mw_winograd_block;
 
 /* `cells` adjacent cells of row y from x on, `width` channels of each; those outside the image read
@@ -124,7 +125,7 @@ static inline void mw_winograd_tile(mw_winograd_block *b, int32_t t, int8_t *out
   int32_t side = kind->side, rows = p->out_h - y, columns = p->out_w - x;
   int32_t whole = rows >= side && columns >= side;
   int8_t *to = out + (y * p->out_w + x) * p->out_c;
-  b->to[t] = whole ? NULL : to;
+  b->to[t] = whole ? NULL : to, b->cropped |= !whole;
   b->rows[t] = mw_min_s32(rows, side), b->columns[t] = mw_min_s32(columns, side);
   b->places[t].out = whole ? to : b->border[t];
   b->places[t].column = whole ? p->out_c : 2;
@@ -139,12 +140,15 @@ static inline void mw_winograd_tile(mw_winograd_block *b, int32_t t, int8_t *out
 }
 
 /* Two channels' results of border tiles, to `o` of those pixels that exist. */
-static inline void mw_winograd_crop(const mw_winograd_block *b, int32_t count, int32_t o,
+MW_NOINLINE void mw_winograd_crop(const mw_winograd_block *b, int32_t count, int32_t o,
                                     const mw_winograd_kind *kind,
                                     const mw_conv2d_winograd_s8_dsp_params *p) {
+  MW_ROLLED
   for (int32_t t = 0; t < count; t++) {
     const int8_t *from = b->border[t];
+    MW_ROLLED
     for (int32_t i = 0; b->to[t] && i < b->rows[t]; i++, from += 2 * kind->side) {
+      MW_ROLLED
       for (int32_t j = 0; j < b->columns[t]; j++) {
         int8_t *pixel = b->to[t] + (i * p->out_w + j) * p->out_c + o;
         pixel[0] = from[2 * j], pixel[1] = from[2 * j + 1];
@@ -170,7 +174,7 @@ static inline void mw_winograd_results(mw_winograd_block *b, int32_t count, int3
     sums = m;
     for (int32_t n = 0; n < last; n += 2, channels += 8, sums += 8 * shape.positions) {
       kind->output(sums, b->places, channels, count);
-      mw_winograd_crop(b, count, o + n, kind, p);
+      if (b->cropped) mw_winograd_crop(b, count, o + n, kind, p);
       MW_ROLLED
       for (int32_t t = 0; t < count; t++) b->places[t].out += b->to[t] ? 0 : 2;
     }
@@ -189,11 +193,12 @@ MW_INLINE void mw_winograd(int8_t *out, const int8_t *in,
   int32_t *m = (int32_t *)(v + 2 * p->in_c * positions), y = 0, x = 0;
   int8_t *first = out;
   mw_winograd_block block;
+  block.cropped = 0;
   for (left = p->batches * high * wide; left > 0; left--) {
     mw_winograd_tile(&block, filled, out, in, y, x, v, (int8_t *)m, kind, p);
     if (++filled == MW_WINOGRAD_TILES || left == 1) {
       mw_winograd_results(&block, filled, m, v, kind, p);
-      filled = 0;
+      filled = 0, block.cropped = 0;
     }
     if ((x += kind->side) < p->out_w) continue;
     x = 0;

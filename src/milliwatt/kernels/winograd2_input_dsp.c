@@ -17,7 +17,7 @@
  * r4-r11 and lr. On the stack: groups of four channels to go. */
 __asm__(
     ".section .text.mw_winograd2_input_dsp,\"ax\",%progbits\n"
-    ".syntax unified\n.thumb\n.p2align 2\n"
+    ".syntax unified\n.thumb\n.p2align 5\n"
     ".global mw_winograd2_input_dsp\n.type mw_winograd2_input_dsp,%function\n.thumb_func\n"
     /* Column at r1, downwards: a, t, c, d from cells a, b, c, d; b is spare then. */
     ".macro mw_column a b c d t ror\n"

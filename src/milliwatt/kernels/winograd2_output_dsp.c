@@ -17,7 +17,7 @@
  * 1, 4 end of the places, 8 places, 12 channels, 16 sums of the channel. */
 __asm__(
     ".section .text.mw_winograd2_output_dsp,\"ax\",%progbits\n"
-    ".syntax unified\n.thumb\n.p2align 2\n"
+    ".syntax unified\n.thumb\n.p2align 5\n"
     ".global mw_winograd2_output_dsp\n.type mw_winograd2_output_dsp,%function\n.thumb_func\n"
     /* One result of every column, that is op of its words at a and b; two results of the row. */
     ".macro mw_row y z op po a b\n"

@@ -17,7 +17,7 @@
  * channels to go, 164 step. */
 __asm__(
     ".section .text.mw_winograd4_input_dsp,\"ax\",%progbits\n"
-    ".syntax unified\n.thumb\n.p2align 2\n"
+    ".syntax unified\n.thumb\n.p2align 5\n"
     ".global mw_winograd4_input_dsp\n.type mw_winograd4_input_dsp,%function\n.thumb_func\n"
     /* r4-r9 transformed in place; r10-r12 are lost. */
     ".macro mw_line\n"

@@ -19,7 +19,7 @@
  * 116 right, 120 the first place. */
 __asm__(
     ".section .text.mw_winograd4_output_dsp,\"ax\",%progbits\n"
-    ".syntax unified\n.thumb\n.p2align 2\n"
+    ".syntax unified\n.thumb\n.p2align 5\n"
     ".global mw_winograd4_output_dsp\n.type mw_winograd4_output_dsp,%function\n.thumb_func\n"
     /* Column at r0 + at to r1 + at / 48: m1, m1 + m2, m3, m3 + m4, m0, m0 + m5. */
     ".macro mw_column at to\n"

@@ -22,7 +22,7 @@
  * entered. */
 __asm__(
     ".section .text.mw_winograd_gemm_dsp,\"ax\",%progbits\n"
-    ".syntax unified\n.thumb\n.p2align 2\n"
+    ".syntax unified\n.thumb\n.p2align 5\n"
     ".global mw_winograd_gemm_dsp\n.type mw_winograd_gemm_dsp,%function\n.thumb_func\n"
     ".macro mw_step\n"
     "ldr.n r3,[r1,#4]\n ldr r2,[r1],#8\n ldr.n r5,[r0,#4]\n ldr r4,[r0],#8\n"
