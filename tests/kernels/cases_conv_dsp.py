@@ -25,6 +25,7 @@ _OPTIONS: dict[str, Any] = {
     "padding": ("valid", "same", "same"),
     "batches": (1, 2, 3),
     "clamp": CLAMPS,
+    "per_axis": (True, False),
     # Results on both sides of the zero point are rounded in two steps.
     "out_zero": (-128, 127, 0, 5),
 }
@@ -45,7 +46,9 @@ def conv(
         padding = same_padding(size, kernel, stride, dilation)
     shape = (options.get("batches", 1), *size, channels)
     x = graph_input(shape, DType.S8, "x", quantized(DType.S8, 7))
-    nodes, scale = parameters(x, (outputs, *kernel, channels), 0, bias=True, per_axis=True)
+    nodes, scale = parameters(
+        x, (outputs, *kernel, channels), 0, bias=True, per_axis=options.get("per_axis", True)
+    )
     quant = quantized(DType.S8, options.get("out_zero", -128), scale)
     attrs = Conv2d(stride, padding, dilation, options.get("clamp", NO_CLAMP), quant)
     return Node(Op.CONV2D, (x, *nodes), attrs, "y")

@@ -10,24 +10,25 @@
  * 8 SMLAD and 2 SXTB16 make 16 MACs: 15 cycles, 0.94 a MAC. 8 sums, 2 pointers, 2 words of weights
  * and 2 of activations are all 14 registers, so what else is needed waits on the stack. Eight such
  * steps are unrolled (448 bytes; the flash's instruction cache is 1 KiB); a number of steps that is
- * no multiple of eight enters the loop in the middle. Around it a block of 8 results takes 66 cycles
- * in one step, 90 in two.
+ * no multiple of eight enters the loop in the middle. Around it 8 results take 70 cycles in one
+ * step, 102 in two.
  */
 #include "mw_gemm_dsp.h"
 
 #if MW_HAS_DSP
 /* All blocks of four channels of all pairs; returns what follows them in `packed`. On the stack:
  * 0 the columns, 4 bytes to the first product's weights, 8 where the loop is entered, 12 the
- * columns' end less flags (1: odd products, 2: two steps), 16 and 20 where results go, 24 the end of
- * the blocks, 28 their start, 32 bytes of a pair, 36 bytes from a pair's last results to the next
- * pair's, 40 pairs; the argument `pairs` is at 80. */
+ * columns' end less flags (1: odd products, 2: two steps), 16 and 20 where results go, 24 the end
+ * of the blocks, 28 their start, 32 bytes of a pair, 36 bytes from a pair's last results to the
+ * next pair's, 40 pairs; the argument `pairs` is at 80. */
 const int32_t *mw_gemm_blocks_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
                                   const mw_gemm_dsp *shape, int32_t pairs);
 __asm__(
     ".section .text.mw_gemm_blocks_dsp,\"ax\",%progbits\n"
     ".syntax unified\n.thumb\n.p2align 2\n"
     ".global mw_gemm_blocks_dsp\n.type mw_gemm_blocks_dsp,%function\n.thumb_func\n"
-    /* Sums of channels A in \ra (first column) and \rb (second) of all four bytes; of B in \ba. */
+    /* Two products: r6, r8 raw sums of the first pair of channels, by column, r7, r9 sums of its
+     * channel B; r10, r12 and r11, lr those of the second pair. */
     ".macro mw_mac w0 w1 x y\n"
     "smlad r6,\\w0,\\x,r6\n smlad r8,\\w0,\\y,r8\n"
     "smlad r10,\\w1,\\x,r10\n smlad r12,\\w1,\\y,r12\n"
@@ -35,7 +36,7 @@ __asm__(
     "smlad r7,\\w0,\\x,r7\n smlad r9,\\w0,\\y,r9\n"
     "smlad r11,\\w1,\\x,r11\n smlad lr,\\w1,\\y,lr\n"
     ".endm\n"
-    /* Results of a channel; mw_high of a channel A, whose sums and offset are 256 fold. */
+    /* Results of a channel B; mw_high of a channel A, whose sums and offset are 256 fold. */
     ".macro mw_high a b f o\n"
     "smmla \\a,\\a,\\f,\\o\n smmla \\b,\\b,\\f,\\o\n"
     "ssat \\a,#8,\\a,asr #8\n ssat \\b,#8,\\b,asr #8\n"
@@ -62,7 +63,8 @@ __asm__(
     "add r12,r9,r10\n lsl r12,#3\n str r12,[sp,#32]\n"
     "lsl r12,r7,#1\n sub r12,r12,r6,lsl #2\n str r12,[sp,#36]\n"
     "add r7,r0\n strd r0,r7,[sp,#16]\n"
-    "add r5,#2\n lsl r5,#4\n add r5,r5,r9,lsl #3\n add r5,r5,r10,lsl #2\n" /* bytes of a block */
+    /* bytes of a block */
+    "add r5,#2\n lsl r5,#4\n add r5,r5,r9,lsl #3\n add r5,r5,r10,lsl #2\n"
     "mla r6,r6,r5,r2\n strd r6,r2,[sp,#24]\n ldr r4,[sp,#80]\n str r4,[sp,#40]\n mov r1,r2\n"
     /* A block: r0 columns, r1 weights; both pointers are ahead of the loop by its missing steps. */
     "0: ldr r6,[r1]\n ldr r7,[r1,#4]\n ldr r10,[r1,#8]\n ldr r11,[r1,#12]\n"
@@ -126,7 +128,8 @@ static int8_t requantized_high(int32_t acc, const int32_t *c, int32_t steps) {
   return (int8_t)mw_two_step(acc >> 8, c[0], c[1], c[2]);
 }
 
-/* One pair of channels; `odd` is the halfword of an odd product's weights. Returns its constants. */
+/* One pair of channels; `odd` is the halfword of an odd product's weights. Returns what follows its
+ * constants. */
 static const int32_t *pair(int8_t *out, const uint32_t *x, const int32_t *init,
                            const int32_t *weights, int32_t stride, int32_t odd,
                            const int32_t *constants, const mw_gemm_dsp *s) {

@@ -91,7 +91,7 @@ class _Window:
     @property
     def products(self) -> int:
         """Products of an output."""
-        return self.weight[0].size
+        return int(self.weight[0].size)
 
 
 def _window(node: Node) -> _Window:
@@ -142,7 +142,7 @@ def _words(node: Node) -> int:
     """Words of the packed weights."""
     window, steps = _window(node), _steps(node)
     assert steps is not None
-    channels, products = window.weight.shape[0], window.products
+    channels, products = int(window.weight.shape[0]), window.products
     words = channels // 4 * _block_words(node)
     if channels & 2:
         words += 2 + (products + 1) // 2 + 2 * (steps.steps + 1)
