@@ -83,8 +83,8 @@ class _TooLarge(DoesNotFit):
 
 
 _ATTEMPTS = 4
-_START_BYTES = 1024
-"""Start-up code, vectors and the calls of a small model; the first link corrects it."""
+_START_BYTES = 600
+"""Start-up code, vectors and memory functions; the first link corrects it."""
 
 
 def _attempt(

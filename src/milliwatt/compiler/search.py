@@ -35,7 +35,7 @@ Measured = Mapping[str, float]
 Rank = tuple[float, ...]
 
 _MOST_TIMES, _MOST_BYTES = 1.6, 1024
-"""Arena of the aim "speed" at most: so many times the smallest one, and so many bytes."""
+"""Arena of the aims "speed" and "flash" at most: times the smallest one, and bytes on top."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def search(
 
 
 def _most_bytes(found: Sequence[_Candidates], aim: Aim) -> float:
-    """The peak that the fastest choice may have: "speed" buys cycles, but not at any price."""
-    if aim.optimize != "speed" or aim.ram_bytes is not None:
+    """The peak that a choice may have: "speed" and "flash" need RAM, but not at any price."""
+    if aim.optimize not in ("speed", "flash") or aim.ram_bytes is not None:
         return math.inf
     return _MOST_TIMES * min(each.smallest.peak_bytes for each in found) + _MOST_BYTES
 
