@@ -3,7 +3,8 @@
  *
  * out[n,y,x,c] = requantize(bias[c] + sum_t in[n,tap t,c] * w[c,t]), brought within the clamp; taps
  * outside the image read as in_zero_point. Requantization takes one step or two (mw_dsp.h), the
- * second of two as (x * 2^(32 - right) + 2^31 >> 32) + zero_point.
+ * two as acc + (acc * (2 * multiplier - 2^32) + 2^31 >> 32) and, of that x, (x + (x >> 31)) *
+ * 2^(32 - right) + 2^31 >> 32, to which the zero point comes: SMMLAR, ADD, SMMLAR, SSAT.
  *
  * Inner loop, six results of a line: a channel's weights become words once, E = (w0, w1), (w2, w3)
  * .. for even results and O = (0, w0), (w1, w2) .. for odd ones. Word j of the pixels meets E j and
@@ -11,8 +12,8 @@
  * 6 SMLAD for 12 products, 10 cycles; three times in a row, so that pixels stay where they are.
  *
  * Layouts: in [N,H,W,C], out [N,H',W',C]; runs are rows or columns (mw_op_dsp_depthwise.h),
- * weights [C][line][run]; records {bias, factor, offset, 0} or {bias, multiplier, zero_point,
- * 2^(32 - right)}. Ranges: |acc| < 2^30, checked when packing. Workspace: buffer_lines * 4 *
+ * weights [C][line][run]; records {bias, factor, offset, 0} or {bias, 2 * multiplier -
+ * 2^32, zero_point, 2^(32 - right)}. Ranges: |acc| < 2^30, checked when packing. Workspace: buffer_lines * 4 *
  * line_bytes, see mw_plane_dsp.h, then lines_kernel * words * 8 for weights, words = run_kernel / 2
  * + 1 rounded up to a multiple of 3. Overlap: as depthwise_conv2d_s8_dsp. Rounding: TFLite's two.
  * Source: TensorFlow Lite 8-bit specification, DEPTHWISE_CONV_2D.
@@ -144,8 +145,7 @@ __asm__(
     "  b 6f\n"
     "5:\n"
     "  .irp a, r6, r7, r8, r9, r10, r11\n"
-    "  add \\a, \\a, \\a\n"
-    "  smmulr \\a, \\a, r3\n"
+    "  smmlar \\a, \\a, r3, \\a\n"
     "  add \\a, \\a, \\a, asr #31\n"
     "  smmlar \\a, \\a, r5, r4\n"
     "  ssat \\a, #8, \\a\n"
@@ -226,7 +226,7 @@ static void mw_taps_lines(int8_t *out, const int16_t *plane, const int8_t *weigh
       int32_t acc = mw_taps_sum(from, weights, record[0], run);
       int32_t result = mw_one_step(acc, record[1], record[2]);
       if (run->steps == 2) {
-        int32_t x = mw_smmulr(acc + acc, record[1]);
+        int32_t x = mw_wrap_add(acc, mw_smmulr(acc, record[1]));
         result = mw_ssat8(mw_wrap_add(mw_smmulr(x + (x >> 31), record[3]), record[2]));
       }
       out[y * run->line + at * run->step + c] = (int8_t)result;

@@ -20,7 +20,7 @@ void mw_dw3_s2_lines(int8_t *out, const int16_t *plane, const int8_t *weights,
 /* A kernel line of four results: r2, r3 weights, r4 to r8 pixels, sums in r9 to r12; the sums start
  * from r9 to r12, or all from r12. */
 __asm__(
-    "  .macro mw_four a, b, c\n"
+    "  .macro mw_dw_four a, b, c\n"
     "  smlad r9, r4, r2, \\a\n"
     "  smlad r10, r5, r2, \\b\n"
     "  smlad r11, r6, r2, \\c\n"
@@ -40,7 +40,7 @@ __asm__(
     "  ldr r6, [r0, #8]\n"
     "  ldr r7, [r0, #12]\n"
     "  ldr r8, [r0, #16]\n"
-    "  mw_four r12, r12, r12\n"
+    "  mw_dw_four r12, r12, r12\n"
     "  add r0, r0, r1\n"
     "  ldr r2, [sp, #8]\n"
     "  ldr r3, [sp, #12]\n"
@@ -49,7 +49,7 @@ __asm__(
     "  ldr r6, [r0, #8]\n"
     "  ldr r7, [r0, #12]\n"
     "  ldr r8, [r0, #16]\n"
-    "  mw_four r9, r10, r11\n"
+    "  mw_dw_four r9, r10, r11\n"
     "  add r0, r0, r1\n"
     "  ldr r2, [sp, #16]\n"
     "  ldr r3, [sp, #20]\n"
@@ -58,7 +58,7 @@ __asm__(
     "  ldr r7, [r0, #12]\n"
     "  ldr r8, [r0, #16]\n"
     "  ldr r4, [r0], #16\n"
-    "  mw_four r9, r10, r11\n"
+    "  mw_dw_four r9, r10, r11\n"
     "  ldr r2, [sp, #28]\n"
     "  ldr r3, [sp, #32]\n"
     "  ldr r4, [sp, #36]\n"

@@ -9,12 +9,13 @@
  * and 12 SMLAx for 18 products, three times; then SMMLA, SSAT and STRB for each result. 93 cycles
  * for 54 products: 36 are SMLAx, 21 loads of pixels and weights, 12 requantization, 7 stores, and
  * 17 the frame, because 14 registers hold six sums, six operands and two pointers. What is left of
- * a line is made two at a time.
+ * a line is made two at a time, or by itself.
  *
  * Layouts: in [N,H,W,C], out [N,H',W',C]; runs are rows or columns (mw_op_dsp_depthwise.h),
  * weights [C][line][run]. Ranges: |acc| < 2^30, checked when packing. Workspace: buffer_lines * 4 *
  * line_bytes, see mw_plane_dsp.h. The output may lie where the input starts if it has no more lines
- * and no longer runs. Rounding: compiler/rows/onestep.py proves one step equal to the two of
+ * and no longer runs, also a smaller one: then runs are rows, or the buffer holds the whole image.
+ * Rounding: compiler/rows/onestep.py proves one step equal to the two of
  * TFLite. Source: TensorFlow Lite 8-bit specification, DEPTHWISE_CONV_2D.
  */
 #include "mw_dw3_dsp.h"
@@ -25,7 +26,7 @@ void mw_dw3_s1_lines(int8_t *out, const int16_t *plane, const int8_t *weights,
 /* A kernel line of six results: r2, r3 weights, r4 to r7 pixels, sums in r8 to lr; the sums start
  * from r8 to lr, or all from lr. Two results: r4, r5 pixels. */
 __asm__(
-    "  .macro mw_six a, b, c, d, e\n"
+    "  .macro mw_dw_six a, b, c, d, e\n"
     "  smlad r8, r4, r2, \\a\n"
     "  smlatb r9, r4, r2, \\b\n"
     "  smlad r10, r5, r2, \\c\n"
@@ -39,7 +40,7 @@ __asm__(
     "  smlabt r12, r7, r3, r12\n"
     "  smlad lr, r7, r3, lr\n"
     "  .endm\n"
-    "  .macro mw_load at\n"
+    "  .macro mw_dw_load at\n"
     "  ldr r2, [sp, #\\at]\n"
     "  ldr r3, [sp, #\\at + 4]\n"
     "  ldr r4, [r0]\n"
@@ -47,7 +48,7 @@ __asm__(
     "  ldr r6, [r0, #8]\n"
     "  ldr r7, [r0, #12]\n"
     "  .endm\n"
-    "  .macro mw_two at, a, b\n"
+    "  .macro mw_dw_two at, a, b\n"
     "  ldr r2, [sp, #\\at]\n"
     "  ldr r3, [sp, #\\at + 4]\n"
     "  ldr r4, [r0]\n"
@@ -57,7 +58,7 @@ __asm__(
     "  smlabt r8, r5, r3, r8\n"
     "  smlad r9, r5, r3, r9\n"
     "  .endm\n"
-    "  .macro mw_one at\n"
+    "  .macro mw_dw_one at\n"
     "  ldr r2, [sp, #\\at]\n"
     "  ldr r3, [sp, #\\at + 4]\n"
     "  ldr r4, [r0]\n"
@@ -68,11 +69,11 @@ __asm__(
     MW_DW3_ENTER("mw_dw3_s1_lines", "6", "1")
     "2:\n"
     "  ldr lr, [sp, #24]\n"
-    "  mw_load 0\n"
-    "  mw_six lr, lr, lr, lr, lr\n"
+    "  mw_dw_load 0\n"
+    "  mw_dw_six lr, lr, lr, lr, lr\n"
     "  add r0, r0, r1\n"
-    "  mw_load 8\n"
-    "  mw_six r8, r9, r10, r11, r12\n"
+    "  mw_dw_load 8\n"
+    "  mw_dw_six r8, r9, r10, r11, r12\n"
     "  add r0, r0, r1\n"
     "  ldr r2, [sp, #16]\n"
     "  ldr r3, [sp, #20]\n"
@@ -80,7 +81,7 @@ __asm__(
     "  ldr r6, [r0, #8]\n"
     "  ldr r7, [r0, #12]\n"
     "  ldr r4, [r0], #12\n"
-    "  mw_six r8, r9, r10, r11, r12\n"
+    "  mw_dw_six r8, r9, r10, r11, r12\n"
     "  ldr r2, [sp, #28]\n"
     "  ldr r3, [sp, #32]\n"
     "  ldr r4, [sp, #36]\n"
@@ -104,22 +105,22 @@ __asm__(
     "  cmp r2, r3\n"
     "  bne 2b\n"
     MW_DW3_REST("  beq 6f\n")
-    "  mw_two 0, lr, lr\n"
+    "  mw_dw_two 0, lr, lr\n"
     "  add r0, r0, r1\n"
-    "  mw_two 8, r8, r9\n"
+    "  mw_dw_two 8, r8, r9\n"
     "  add r0, r0, r1\n"
-    "  mw_two 16, r8, r9\n"
+    "  mw_dw_two 16, r8, r9\n"
     "  sub r0, r0, r1, lsl #1\n"
     "  adds r0, r0, #4\n"
     MW_DW3_TWO_RESULTS
     "  b 5f\n"
     "6:\n"
     "  ldr r8, [sp, #24]\n"
-    "  mw_one 0\n"
+    "  mw_dw_one 0\n"
     "  add r0, r0, r1\n"
-    "  mw_one 8\n"
+    "  mw_dw_one 8\n"
     "  add r0, r0, r1\n"
-    "  mw_one 16\n"
+    "  mw_dw_one 16\n"
     "  sub r0, r0, r1, lsl #1\n"
     "  adds r0, r0, #4\n"
     "  ldr r2, [sp, #28]\n"

@@ -149,7 +149,8 @@ static inline void mw_dw3_lines(int8_t *out, const int16_t *plane, const int8_t 
   for (int32_t c = 0; c < run->channels; c++, weights += 9, record += 4) {
     for (int32_t i = 0; i < run->lines * run->count; i++) {
       int32_t line = i / run->count, at = i % run->count;
-      const int16_t *x = plane + (c * run->line_bytes + line * stride * run->pitch) / 2 + at * stride;
+      int32_t from = c * run->line_bytes + line * stride * run->pitch;
+      const int16_t *x = plane + from / 2 + at * stride;
       int32_t acc = record[0];
       for (int32_t k = 0; k < 9; k += 3, x += run->pitch / 2) {
         acc += x[0] * weights[k] + x[1] * weights[k + 1] + x[2] * weights[k + 2];

@@ -1,4 +1,4 @@
-/* Pixels of four channels become int16, each channel's in a buffer of its own; for mw_plane_dsp.h. */
+/* Pixels of four channels become int16, each channel's in a buffer of its own. */
 #ifndef MW_WIDEN_DSP_H
 #define MW_WIDEN_DSP_H
 

@@ -225,12 +225,14 @@ def _lower(node: Node, plan: Plan) -> Lowered:
 
 
 def _records(steps: ChannelSteps, zero_point: int) -> np.ndarray:
-    """Of two steps, the second is a rounded product too: {bias, multiplier, zero_point, power}."""
+    """Of two steps, both are rounded products: {bias, 2 * multiplier - 2^32, zero_point, power}."""
     if steps.steps == 1:
         return steps.records
-    power = 1 << (32 - steps.records[:, 3].astype(np.int64))
-    zeros = np.full(len(power), zero_point)
-    return np.column_stack([steps.records[:, :2], zeros, power]).astype(np.int32)
+    bias, multiplier, _, right = steps.records.astype(np.int64).T
+    zeros = np.full(len(bias), zero_point)
+    return np.column_stack([bias, 2 * multiplier - 2**32, zeros, 1 << (32 - right)]).astype(
+        np.int32
+    )
 
 
 def _axis_fields(name: str, axis: Axis) -> tuple[tuple[str, int], ...]:
