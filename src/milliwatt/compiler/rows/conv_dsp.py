@@ -222,22 +222,31 @@ def _image_fields(node: Node, window: _Window) -> tuple[Field, ...]:
 
 
 def work(node: Node, copy: int) -> Mapping[str, float]:
-    """What a call does; see Row. A step is 16 MACs."""
-    window, words = _window(node), _words(node)
+    """What a call does; see Row. A step is 16 MACs, a batch the pairs that are made at a time."""
+    window, words, steps = _window(node), _words(node), _steps(node)
+    assert steps is not None
+    kernel_h = window.weight.shape[1]
     channels = node.type.shape[3]
     pixels = node.type.size // channels
     chunk = _chunk(node, copy) if copy else channels // 4
     passes = -(-(channels // 4) // chunk) if chunk else 1
     pairs = (pixels + 1) // 2
+    blocks = pairs * (channels // 4)
+    rows = node.type.shape[0] * node.type.shape[1] * passes if window.padded else 0
+    overlap = window.attrs.stride[0] if window.attrs.dilation[0] == 1 else kernel_h
     return {
         "calls": 1,
         "chunks": passes,
+        "batches": -(-pairs // _pairs(node, window)) * passes,
         "pairs": pairs * passes,
-        "cells": 2 * pairs * passes * window.products,
-        "rows": node.type.shape[0] * node.type.shape[1] * passes if window.padded else 0,
-        "row_bytes": _row_bytes(node, window) * node.type.shape[0] * node.type.shape[1] * passes,
-        "blocks": pairs * (channels // 4),
-        "steps": pairs * (channels // 4) * (window.products // 2),
+        "runs": pixels * passes * kernel_h,
+        "cells": pixels * passes * window.products,
+        "rows": rows * min(overlap, kernel_h),
+        "row_bytes": rows * _row_bytes(node, window),
+        "blocks": blocks,
+        "two_step_blocks": blocks * (steps.steps - 1),
+        "odd_blocks": blocks * (window.products & 1),
+        "steps": blocks * (window.products // 2),
         "left_outputs": 2 * pairs * (channels % 4),
         "left_macs": 2 * pairs * (channels % 4) * window.products,
         "copied_bytes": 4 * words if copy else 0,
