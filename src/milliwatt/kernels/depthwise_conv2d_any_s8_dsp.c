@@ -12,10 +12,11 @@
  * 6 SMLAD for 12 products, 10 cycles; three times in a row, so that pixels stay where they are.
  *
  * Layouts: in [N,H,W,C], out [N,H',W',C]; runs are rows or columns (mw_op_dsp_depthwise.h),
- * weights [C][line][run]; records {bias, factor, offset, 0} or {bias, 2 * multiplier -
- * 2^32, zero_point, 2^(32 - right)}. Ranges: |acc| < 2^30, checked when packing. Workspace: buffer_lines * 4 *
- * line_bytes, see mw_plane_dsp.h, then lines_kernel * words * 8 for weights, words = run_kernel / 2
- * + 1 rounded up to a multiple of 3. Overlap: as depthwise_conv2d_s8_dsp. Rounding: TFLite's two.
+ * weights [C][line][run]; records {bias, factor, offset, 0} or {bias, 2 * multiplier - 2^32,
+ * zero_point, 2^(32 - right)}. Ranges: |acc| < 2^30, right > 1, checked when packing. Workspace:
+ * buffer_lines * 4 * line_bytes, see mw_plane_dsp.h, then lines_kernel * words * 8 for weights,
+ * words = run_kernel / 2 + 1 rounded up to a multiple of 3; a line holds what the last six results
+ * read, used or not. Overlap: as depthwise_conv2d_s8_dsp. Rounding: TFLite's two.
  * Source: TensorFlow Lite 8-bit specification, DEPTHWISE_CONV_2D.
  */
 #include "mw_plane_dsp.h"

@@ -15,8 +15,8 @@
  * weights [C][line][run]. Ranges: |acc| < 2^30, checked when packing. Workspace: buffer_lines * 4 *
  * line_bytes, see mw_plane_dsp.h. The output may lie where the input starts if it has no more lines
  * and no longer runs, also a smaller one: then runs are rows, or the buffer holds the whole image.
- * Rounding: compiler/rows/onestep.py proves one step equal to the two of
- * TFLite. Source: TensorFlow Lite 8-bit specification, DEPTHWISE_CONV_2D.
+ * Rounding: compiler/rows/onestep.py proves one step equal to TFLite's two. Source: TensorFlow Lite
+ * 8-bit specification, DEPTHWISE_CONV_2D.
  */
 #include "mw_dw3_dsp.h"
 
