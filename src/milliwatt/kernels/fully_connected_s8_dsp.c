@@ -13,7 +13,7 @@
  * has both products of b for one multiplication. The sum of b0 b1 is in the bias, that of x0 x1 is
  * made once a row. Then sum_a = (raw - low) >> 8 exactly. A block is 4 pairs, 8 channels: per 4 k
  * 3 instructions for x, 4 * 7 for the weights and 4 stalls of loads, 35 cycles for 32 products,
- * 1.09 each; the loop has 4 such steps (464 bytes) and 5 cycles of its own, 1.13. All 14 registers
+ * 1.09 each; the loop has 5 such steps (560 bytes) and 5 cycles of its own, 1.13. All 14 registers
  * are taken: 8 sums, 2 pointers, 2 of x, 2 of weights; the end of x is read from the stack.
  *
  * Layouts: in [rows,in_c], out [rows,out_c]. weights: blocks of 8 channels, then pairs, then the
@@ -29,18 +29,16 @@
 #include "mw_fc_dsp.h"
 #include "mw.h"
 
-/* The result of an accumulator. */
-static inline int8_t mw_fc_round(int32_t acc, const int32_t *record, int32_t steps) {
-  int32_t value = steps == 1 ? mw_one_step(acc, record[0], record[1])
-                             : mw_two_step(acc, record[0], record[1], record[2]);
-  return (int8_t)value;
-}
-
 /* The sum of x0 * x1 and x2 * x3 over fours. */
 static int32_t mw_fc_squares(const int8_t *in, int32_t fours) {
   int32_t sum = 0;
   MW_ROLLED
-  for (; fours > 0; fours--, in += 4) {
+  for (; fours >= 2; fours -= 2, in += 8) {
+    uint32_t x = mw_word(in), y = mw_word(in + 4);
+    sum = mw_smlad(mw_sxtb16(x), mw_sxtb16_ror8(x), sum);
+    sum = mw_smlad(mw_sxtb16(y), mw_sxtb16_ror8(y), sum);
+  }
+  if (fours) {
     uint32_t x = mw_word(in);
     sum = mw_smlad(mw_sxtb16(x), mw_sxtb16_ror8(x), sum);
   }
@@ -60,7 +58,8 @@ static const uint8_t *mw_fc_sums(int32_t sums[8], int64_t raw[4], const int8_t *
   do {
     int32_t now = mw_min_s32(whole, p->part);
     if (pairs == 4) {
-      mw_fc_run run = {in, in + now, sums, weights, mw_fc_skip(now / 4), 0, 1, sums, 0, 0, 0, 0};
+      mw_fc_run run = {in, in + now, sums, weights, mw_fc_skip(now / 4),
+                       0,  1,        sums, 0,       0, 0, 0, 0};
       mw_fc_blocks_dsp(&run);
     } else {
       mw_fc_pair_steps(sums, in, weights, now / 4, 8);
@@ -92,23 +91,24 @@ static int32_t mw_fc_last(const int8_t *in, const uint8_t *weights, int32_t coun
   return acc;
 }
 
-/* Blocks that the assembly does on its own: one record for all, one part, nothing left over. */
+/* Blocks that the assembly does on its own: one part, nothing left over. */
 static int32_t mw_fc_plain_blocks(int8_t *out, const int8_t *in, int32_t squares,
                                   const mw_fully_connected_s8_dsp_params *p) {
-  int32_t blocks = p->out_c / 8;
-  const int32_t *r = p->records;
-  if (blocks == 0 || p->record_step || p->in_c % 4 || p->part < p->in_c) return 0;
+  int32_t blocks = p->out_c / 8, form = p->steps + (p->record_step ? 2 : 0);
+  if (blocks == 0 || p->in_c % 4 || p->part < p->in_c) return 0;
+  const int32_t *r = p->records, two = p->steps - 1;
   mw_fc_run run = {in,      in + p->in_c, p->weights, p->weights + 8, mw_fc_skip(p->in_c / 4),
-                   squares, blocks,       out,        p->steps,       r[0], r[1], r[2]};
+                   squares, blocks,       out,        form,           r,
+                   r[two],  r[1 + two],   r[0]};
   mw_fc_blocks_dsp(&run);
   return blocks;
 }
 
-static void mw_fc_row(int8_t *out, const int8_t *in, const mw_fully_connected_s8_dsp_params *p) {
-  int32_t squares = mw_fc_squares(in, p->in_c / 4);
-  int32_t done = 8 * mw_fc_plain_blocks(out, in, squares, p);
+/* Channels from `done` on: blocks that the assembly does not round, pairs, the last one. */
+MW_NOINLINE void mw_fc_others(int8_t *out, const int8_t *in, int32_t squares, int32_t done,
+                              const mw_fully_connected_s8_dsp_params *p) {
   const uint8_t *weights = (const uint8_t *)p->weights + done * (p->in_c + 4);
-  const int32_t *record = p->records;
+  const int32_t *record = p->records + done * p->record_step;
   out += done;
   for (int32_t left = p->out_c - done; left > 1;) {
     int32_t sums[8], pairs = left >= 8 ? 4 : 1;
@@ -122,14 +122,16 @@ static void mw_fc_row(int8_t *out, const int8_t *in, const mw_fully_connected_s8
       record += p->record_step;
     }
   }
-  if (p->out_c & 1) *out++ = mw_fc_round(mw_fc_last(in, weights, p->in_c), record, p->steps);
-  mw_bound_bytes(out - p->out_c, p->out_c, p->clamp_min, p->clamp_max);
+  if (p->out_c & 1) *out = mw_fc_round(mw_fc_last(in, weights, p->in_c), record, p->steps);
 }
 
 void mw_fully_connected_s8_dsp(int8_t *out, const int8_t *in,
                                const mw_fully_connected_s8_dsp_params *params, void *workspace) {
   (void)workspace;
   for (int32_t row = 0; row < params->rows; row++, in += params->in_c, out += params->out_c) {
-    mw_fc_row(out, in, params);
+    int32_t squares = mw_fc_squares(in, params->in_c / 4);
+    int32_t done = 8 * mw_fc_plain_blocks(out, in, squares, params);
+    if (done < params->out_c) mw_fc_others(out, in, squares, done, params);
+    mw_bound_bytes(out, params->out_c, params->clamp_min, params->clamp_max);
   }
 }

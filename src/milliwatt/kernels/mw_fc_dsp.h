@@ -13,12 +13,21 @@ typedef struct {
   int32_t squares;         /* sum of x0 * x1, taken from low */
   int32_t blocks;
   void *out; /* int8 results; with form 0 the 8 sums */
-  int32_t form; /* 0: store the sums of one block, 1 and 2: round in so many steps */
-  int32_t factor, offset, right;
+  int32_t form;          /* 0: store the sums of one block; 1, 2: round in so many steps by one
+                            record; 3, 4: in one and two steps by a record of each channel */
+  const int32_t *record; /* {factor, offset} or {right, multiplier, half} */
+  int32_t factor, offset, right; /* the one record, of two steps {multiplier, half, right} */
 } mw_fc_run;
 
-/* A step of the loop, four k, is 112 bytes of code; the loop has four. */
-static inline int32_t mw_fc_skip(int32_t fours) { return 112 * (fours ? -fours & 3 : 4); }
+/* A step of the loop, four k, is 112 bytes of code; the loop has five. */
+static inline int32_t mw_fc_skip(int32_t fours) { return 112 * (fours ? 4 - (fours - 1) % 5 : 5); }
+
+/* The result of an accumulator by its record. */
+static inline int8_t mw_fc_round(int32_t acc, const int32_t *record, int32_t steps) {
+  int32_t value = steps == 1 ? mw_one_step(acc, record[0], record[1])
+                             : mw_two_step(acc, record[1], record[2], record[0]);
+  return (int8_t)value;
+}
 
 /* Steps of one pair, sums = {raw, low}; `stride` bytes from one step's weights to the next. */
 static inline void mw_fc_pair_steps(int32_t *sums, const int8_t *in, const uint8_t *weights,
@@ -69,19 +78,43 @@ __asm__(
     "ssat \\a, #8, \\a\n"
     "ssat \\b, #8, \\b\n"
     ".endm\n"
-    ".macro mw_fc_two a, b\n" /* a and b doubled, mw_two_step */
+    /* mw_two_step of doubled sums; x >> 31 is that of the sum, x = 0 giving the same either way. */
+    ".macro mw_fc_two a, b\n"
     "sub \\a, \\a, \\b\n"
     "asr \\a, \\a, #7\n"
     "add \\b, \\b, \\b\n"
-    "smmulr \\a, \\a, r3\n"
-    "smmulr \\b, \\b, r3\n"
-    "add \\a, \\a, \\a, asr #31\n"
-    "add \\b, \\b, \\b, asr #31\n"
-    "add \\a, \\a, r12\n"
-    "add \\b, \\b, r12\n"
+    "smmlar r0, \\a, r3, r12\n"
+    "add \\a, r0, \\a, asr #31\n"
+    "smmlar r0, \\b, r3, r12\n"
+    "add \\b, r0, \\b, asr #31\n"
     "asr \\a, \\a, lr\n"
     "asr \\b, \\b, lr\n"
     "ssat \\a, #8, \\a\n"
+    "ssat \\b, #8, \\b\n"
+    ".endm\n"
+    ".macro mw_fc_one_each a, b\n"
+    "sub \\a, \\a, \\b\n"
+    "ldrd r3, r12, [lr], #8\n"
+    "asr \\a, \\a, #8\n"
+    "smmla \\a, \\a, r3, r12\n"
+    "ldrd r3, r12, [lr], #8\n"
+    "ssat \\a, #8, \\a\n"
+    "smmla \\b, \\b, r3, r12\n"
+    "ssat \\b, #8, \\b\n"
+    ".endm\n"
+    ".macro mw_fc_two_each a, b\n"
+    "sub \\a, \\a, \\b\n"
+    "asr \\a, \\a, #7\n"
+    "add \\b, \\b, \\b\n"
+    "ldm lr!, {r2, r3, r12}\n"
+    "smmlar r0, \\a, r3, r12\n"
+    "add \\a, r0, \\a, asr #31\n"
+    "asr \\a, \\a, r2\n"
+    "ssat \\a, #8, \\a\n"
+    "ldm lr!, {r2, r3, r12}\n"
+    "smmlar r0, \\b, r3, r12\n"
+    "add \\b, r0, \\b, asr #31\n"
+    "asr \\b, \\b, r2\n"
     "ssat \\b, #8, \\b\n"
     ".endm\n"
     ".section .text.mw_fc_blocks_dsp,\"ax\",%progbits\n"
@@ -94,8 +127,11 @@ __asm__(
     "push {r0, r1, r4-r11, lr}\n"
     "ldr r12, [r0, #8]\n"
     "ldr r1, [r0, #12]\n"
-    "1:\n" /* a block */
     "ldm r12, {r4-r11}\n"
+    "b 9f\n"
+    "1:\n" /* the next block */
+    "ldm r1!, {r4-r11}\n"
+    "9:\n"
     "ldr r2, [r0, #20]\n"
     "ldr r3, [r0, #16]\n"
     "ldr r0, [r0]\n"
@@ -110,16 +146,17 @@ __asm__(
     "mw_fc_step\n"
     "mw_fc_step\n"
     "mw_fc_step\n"
+    "mw_fc_step\n"
     "ldr r12, [sp, #4]\n"
     "cmp r0, r12\n"
     "bne 2b\n"
     "ldr r0, [sp]\n"
-    "ldr r2, [r0, #28]\n"
     "ldr lr, [r0, #32]\n"
-    "ldr r3, [r0, #36]\n"
-    "ldr r12, [r0, #40]\n"
+    "ldr r2, [r0, #28]\n"
+    "ldr r3, [r0, #40]\n"
+    "ldr r12, [r0, #44]\n"
     "cmp lr, #1\n"
-    "blt 5f\n"
+    "blt 8f\n"
     "bgt 4f\n"
     "mw_fc_one r4, r5\n"
     "mw_fc_one r6, r7\n"
@@ -136,21 +173,40 @@ __asm__(
     "strb r11, [r2, #7]\n"
     "ldr r3, [r0, #24]\n"
     "add r2, r2, #8\n"
-    "mov r12, r1\n"
-    "add r1, r1, #32\n"
     "subs r3, r3, #1\n"
     "str r2, [r0, #28]\n"
     "str r3, [r0, #24]\n"
     "bne 1b\n"
     "pop {r0, r1, r4-r11, pc}\n"
     "4:\n"
-    "ldr lr, [r0, #44]\n"
+    "cmp lr, #3\n"
+    "ldr lr, [r0, #36]\n"
+    "beq 5f\n"
+    "bgt 6f\n"
+    "ldr lr, [r0, #48]\n"
     "mw_fc_two r4, r5\n"
     "mw_fc_two r6, r7\n"
     "mw_fc_two r8, r9\n"
     "mw_fc_two r10, r11\n"
+    "ldr r0, [sp]\n"
     "b 3b\n"
     "5:\n"
+    "mw_fc_one_each r4, r5\n"
+    "mw_fc_one_each r6, r7\n"
+    "mw_fc_one_each r8, r9\n"
+    "mw_fc_one_each r10, r11\n"
+    "b 7f\n"
+    "6:\n"
+    "mw_fc_two_each r4, r5\n"
+    "mw_fc_two_each r6, r7\n"
+    "mw_fc_two_each r8, r9\n"
+    "mw_fc_two_each r10, r11\n"
+    "ldr r0, [sp]\n"
+    "ldr r2, [r0, #28]\n"
+    "7:\n"
+    "str lr, [r0, #36]\n"
+    "b 3b\n"
+    "8:\n"
     "stm r2, {r4-r11}\n"
     "pop {r0, r1, r4-r11, pc}\n"
     ".size mw_fc_blocks_dsp, . - mw_fc_blocks_dsp\n"
@@ -175,9 +231,8 @@ static void mw_fc_blocks_dsp(mw_fc_run *run) {
     for (int32_t i = 0; i < 8; i++) {
       int32_t acc = sums[i];
       if (i % 2 == 0) acc = (int32_t)((uint32_t)acc - (uint32_t)sums[i + 1]) >> 8;
-      *out++ = (int8_t)(run->form == 1
-                            ? mw_one_step(acc, run->factor, run->offset)
-                            : mw_two_step(acc, run->factor, run->offset, run->right));
+      *out++ = mw_fc_round(acc, run->record, 2 - (run->form & 1));
+      if (run->form > 2) run->record += run->form - 1;
     }
     run->out = out;
     start = weights + 32 * steps, weights = start + 32;

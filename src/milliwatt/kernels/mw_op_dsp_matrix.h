@@ -10,8 +10,8 @@ typedef struct {
   int32_t part; /* products whose sum fits a paired accumulator, in fours; in_c where all do */
   int32_t clamp_min, clamp_max;
   int32_t steps;          /* of the rounding: 1 or 2, see mw_dsp.h */
-  int32_t record_step;    /* words from one channel's record to the next: 0 one for all, or 3 */
-  const int32_t *records; /* {factor, offset, 0} or {multiplier, half, right} */
+  int32_t record_step;    /* words from one channel's record to the next, 0: one for all */
+  const int32_t *records; /* {factor, offset} or {right, multiplier, half} */
   const int32_t *weights; /* a stream of biases and weights, see the kernel */
 } mw_fully_connected_s8_dsp_params;
 

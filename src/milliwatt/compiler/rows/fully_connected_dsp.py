@@ -29,7 +29,8 @@ class Plan:
     """How the kernel computes a node.
 
     weight: s8 [channels, in_c]. bias: s64 [channels], with the input's zero point and what the
-    rounding adds. records: s32 [channels or 1, 3]. part: products summed in one go.
+    rounding adds. records: s32 [channels or 1, 2 or 3], as the kernel reads them. part: products
+    summed in one go.
     """
 
     weight: np.ndarray
@@ -59,7 +60,8 @@ def _make_plan(node: Node) -> Plan | None:
     weight = node.src[1].value.reshape(kind.shape[0], -1)
     if (weight[0 : weight.shape[0] // 2 * 2 : 2] == -128).any():
         return None
-    bias, steps, records = found.records[:, 0].astype(np.int64), found.steps, found.records[:, 1:]
+    bias, steps = found.records[:, 0].astype(np.int64), found.steps
+    records = found.records[:, [1, 2] if steps == 1 else [3, 1, 2]]
     shared = _shared(node, found, weight)
     if shared is not None:
         bias, steps, records = shared
@@ -82,10 +84,10 @@ def _shared(
     reach = (int(found.reach.min()), int(found.reach.max()))
     one = solve(multiplier, shift, node.type.zero_point, reach, limit=LIMIT)
     if one is not None:
-        return bias + one.bias, 1, np.array([[one.factor, one.offset, 0]], np.int32)
+        return bias + one.bias, 1, np.array([[one.factor, one.offset]], np.int32)
     two = two_step(multiplier, shift, node.type.zero_point)
     if two is not None:
-        return bias, 2, np.array([[two.multiplier, two.half, two.right]], np.int32)
+        return bias, 2, np.array([[two.right, two.multiplier, two.half]], np.int32)
     return None
 
 
@@ -153,7 +155,7 @@ def lower_fully_connected(node: Node) -> Lowered:
             ("part", plan.part),
             *s8_bounds(node.type, node.attrs.clamp),
             ("steps", plan.steps),
-            ("record_step", 3 if len(plan.records) > 1 else 0),
+            ("record_step", plan.records.shape[1] if len(plan.records) > 1 else 0),
             ("records", np.ascontiguousarray(plan.records).reshape(-1)),
             ("weights", pack_pairs(plan.weight, plan.bias)),
         ),
@@ -162,15 +164,22 @@ def lower_fully_connected(node: Node) -> Lowered:
 
 
 def work(node: Node) -> Mapping[str, float]:
-    """Rows, blocks of 8 channels and their steps of 4 products, pairs and theirs, last channels."""
+    """Rows, blocks of 8 channels and their steps of 4 products, pairs and theirs, last channels.
+
+    `sums` are the blocks whose sums are rounded, and products left over added, behind the loop.
+    """
     channels, count = node.src[1].type.shape[0], node.src[1].type.size // node.src[1].type.shape[0]
     rows, fours = node.src[0].type.size // count, count // 4
     blocks, pairs, single = channels // BLOCK, channels % BLOCK // 2, channels % 2
+    plan = plan_of(node)
+    assert plan is not None
+    plain = count % 4 == 0 and plan.part >= count
     return {
         "calls": 1,
         "rows": rows,
         "row_steps": rows * fours,
         "blocks": rows * blocks,
+        "sums": 0 if plain else rows * blocks * -(-count // plan.part),
         "block_steps": rows * blocks * fours,
         "pairs": rows * pairs,
         "pair_steps": rows * pairs * fours,
