@@ -7,7 +7,7 @@
  * of mw_winograd_dsp.h.
  * Ranges: any int8; |v| <= 512. Workspace: none. Rounding: none.
  *
- * A pair takes 16 loads, 16 SXTB16, 32 additions of two lanes and 16 stores, 104 cycles: columns
+ * A pair takes 16 loads, 16 SXTB16, 32 additions of two lanes and 16 stores, 120 cycles: columns
  * 0 and 2, then 1, then 3 are transformed downwards in registers and combined at once.
  */
 #include "mw_winograd_dsp.h"

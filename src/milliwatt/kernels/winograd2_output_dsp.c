@@ -7,7 +7,7 @@
  * Rounding: TFLM's two, in one or two steps, proven equal when packing (compiler/rows/onestep.py).
  *
  * A tile of a channel takes 16 loads, 16 additions, and 3 instructions (one step) or 5 and a store
- * for each of its 4 results: 65 or 73 cycles. Of four sums of a column the chain of products has
+ * for each of its 4 results: 75 or 83 cycles. Of four sums of a column the chain of products has
  * made m1, m1 + m0, m2, m2 + m3, so that its two results take one addition each.
  */
 #include "mw_winograd_dsp.h"

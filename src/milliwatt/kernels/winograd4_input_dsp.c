@@ -8,7 +8,7 @@
  * Ranges: any int8; |v| <= 12800. Workspace: none. Rounding: none.
  *
  * A line of six takes 20 additions of two lanes. A pair is 6 lines along the rows (6 loads, 6
- * SXTB16 and 6 stores to the stack each) and 6 down the columns (6 loads, 6 stores): 500 cycles.
+ * SXTB16 and 6 stores to the stack each) and 6 down the columns (6 loads, 6 stores): 545 cycles.
  */
 #include "mw_winograd_dsp.h"
 

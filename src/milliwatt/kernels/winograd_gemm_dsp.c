@@ -11,7 +11,7 @@
  * SMLAD make 16 MACs: 16 cycles, 1.0 a MAC, and 2.5 of flash for the 8 bytes of weights. 8 sums, 2
  * pointers, 2 words of weights and 2 of tiles are all 14 registers, so the rest waits on the stack.
  * With 8 pairs (16 input channels) two positions are unrolled (800 bytes; the flash's instruction
- * cache is 1 KiB): 38 cycles around 256 MACs. Else 8 steps are unrolled and entered in the middle
+ * cache is 1 KiB): 30 cycles around 256 MACs. Else 8 steps are unrolled and entered in the middle
  * where pairs are no multiple of 8: 34 cycles a position, 7 a turn.
  */
 #include "mw_winograd_dsp.h"
