@@ -235,7 +235,9 @@ def _why(found: Sequence[_Candidates], board: Board, aim: Aim) -> str:
         lines.append(
             f"{flash - aim.flash_bytes:,} bytes of flash are missing (the smallest choice takes "
             f"{flash:,}, {aim.flash_bytes:,} allowed; most by {node.name} ({node.op}), "
-            f"{sizes[node]:,} of constants)"
+            f"{sizes[node]:,} of constants"
+            + ("" if aim.optimize == "flash" else '; optimize="flash" compiles for size')
+            + ")"
         )
     least = min(ends, key=lambda end: end[0].ram_bytes(end[2]))
     ram = least[0].ram_bytes(least[2])

@@ -243,3 +243,40 @@ def test_stack_is_reserved(run: Run, files: Files, tmp_path: Path) -> None:
     elf = read_elf((tmp_path / "out" / "firmware.elf").read_bytes())
     assert elf.stack_bytes == 4096
     assert DEFAULT_STACK == STACK_BYTES
+
+
+def test_aims_and_budgets(run: Run, files: Files, tmp_path: Path) -> None:
+    """What the options say is what the image is built for; a measured build ends the same way."""
+    sizes = {}
+    for aim in ("speed", "ram", "flash", "balanced"):
+        done = run("build", files.model, "-o", tmp_path / aim, "--optimize", aim, "--json")
+        sizes[aim] = json.loads(done.out)
+        assert sizes[aim]["optimize"] == aim
+    assert sizes["ram"]["arena_bytes"] == min(s["arena_bytes"] for s in sizes.values())
+    assert sizes["flash"]["flash_bytes"] == min(s["flash_bytes"] for s in sizes.values())
+    budget = sizes["speed"]["flash_bytes"] - 100
+    done = run("build", files.model, "-o", tmp_path / "b", "--flash", str(budget), "--json")
+    assert json.loads(done.out)["flash_bytes"] <= budget
+    done = run("run", files.model, "-i", files.one, "--measure", "--json")
+    assert json.loads(done.out)["bit_exact"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--ram", "3000"), "bytes of RAM are missing"),
+        (("--flash", "1000"), "bytes of flash are missing"),
+        (("--latency-ms", "0.001"), "ms are missing"),
+    ],
+)
+def test_budgets_that_cannot_be_kept(
+    run: Run, files: Files, tmp_path: Path, options: tuple[str, str], message: str
+) -> None:
+    """One line that says what is missing and in which layer most."""
+    done = run("build", files.model, "-o", tmp_path / "out", *options)
+    assert done.code == 1
+    assert message in done.err
+    assert "; most" in done.err
+    assert done.err.count("\n") == 1
+    for wrong in ("0", "-5", "nan", "many"):
+        assert run("build", files.model, "-o", tmp_path / "x", options[0], wrong).code == 2
