@@ -71,7 +71,7 @@ def results(name: str, toolchain: str, operands: np.ndarray) -> np.ndarray:
         "probe.h": HEADER,
         "probe.c": program,
         "arena.c": ARENA,
-        **{h: (kernels / h).read_text("utf-8") for h in ("mw_dsp.h", "mw_common.h")},
+        **{h: (kernels / h).read_text("utf-8") for h in ("mw_dsp.h", "mw_word.h", "mw_common.h")},
     }
     linked = compile_firmware(sources, target, toolchain=toolchain)
     kinds = [Type(shape, DType.S32) for shape in ((ROUNDS, 3), (ROUNDS, len(CALLS)))]

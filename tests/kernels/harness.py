@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from milliwatt.compiler.bind import Call, bind, candidates
+from milliwatt.compiler.bind import Call, bind, choices
 from milliwatt.compiler.target import DSP, Target
 from milliwatt.ir.attrs import NO_CLAMP
 from milliwatt.ir.graph import Node
@@ -170,7 +170,7 @@ def check(node: Node, workers: list[Worker], seed: int = 0) -> Call:
         attrs: Any = node.attrs
         open_ended = replace(attrs, clamp=NO_CLAMP)
         reach = OPS[node.op].reference(open_ended, node.type, types, values)
-    calls = candidates(node, DSP_TARGET)
+    calls = choices(node, DSP_TARGET)
     for call in calls:
         operands = [np.ascontiguousarray(values[i]) for i in call.operands]
         variable = [k for k, i in enumerate(call.operands) if not node.src[i].is_constant]

@@ -30,7 +30,6 @@ __all__ = [
     "Row",
     "bind",
     "call_of",
-    "candidates",
     "choices",
     "kernel_sources",
 ]
@@ -56,20 +55,6 @@ def bind(node: Node, target: Target = PORTABLE) -> Call:
     if target not in calls:
         calls[target] = _bind(node, target)
     return calls[target]
-
-
-def candidates(node: Node, target: Target) -> tuple[Call, ...]:
-    """Every call of the table that computes `node` on `target`, in the table's order.
-
-    Those whose result takes the first bytes of a larger operand come last.
-    """
-    if isinstance(node.attrs, Control):
-        return (_bind_control(node, node.attrs, target),)
-    if node.op is Op.BY_ROWS:
-        return (_bind_rows(node, target),)
-    rows = [row for row in TABLE if row.matches(node, target)]
-    shrinking = (call for row in rows if (call := _shrinking(node, row)))
-    return (*(call_of(node, row) for row in rows), *shrinking)
 
 
 def choices(node: Node, target: Target) -> tuple[Call, ...]:

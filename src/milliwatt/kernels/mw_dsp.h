@@ -2,28 +2,19 @@
  *
  * Names are Arm's. Lanes are the two halfwords of a word. Each function is one instruction where
  * __ARM_FEATURE_DSP is defined; elsewhere it is C of the same result, so that a `_dsp` kernel runs
- * under sanitizers on the host. Words are loaded unaligned through mw_load_word.
+ * under sanitizers on the host. Words are loaded through mw_word.h.
  * Source: Arm Architecture Reference Manual, Armv7-M (DDI 0403), A7.7.
  */
 #ifndef MW_DSP_H
 #define MW_DSP_H
 
-#include "mw_common.h"
+#include "mw_word.h"
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__thumb2__)
 #define MW_HAS_DSP 1
 #else
 #define MW_HAS_DSP 0
 #endif
-
-/* Four bytes at any address, the lowest in bits 0 to 7. */
-static inline uint32_t mw_load_word(const void *from) {
-  uint32_t word;
-  memcpy(&word, from, 4);
-  return word;
-}
-
-static inline void mw_store_word(void *to, uint32_t word) { memcpy(to, &word, 4); }
 
 static inline int32_t mw_low_lane(uint32_t x) { return (int16_t)(x & 0xffffu); }
 static inline int32_t mw_high_lane(uint32_t x) { return (int16_t)(x >> 16); }

@@ -93,7 +93,7 @@ void mw_widen_s8_dsp(uint32_t *column, const int8_t *in, const mw_window_dsp *wi
     int32_t lane = window->tail >> 1 & 1; /* a strip's may begin in the middle of a word */
     for (int32_t run = 0; run < window->runs; run++, in += window->skip) {
       for (int32_t q = 0; q < window->quads; q++, in += 4, to += 4) {
-        uint32_t four = mw_load_word(in);
+        uint32_t four = mw_word(in);
         to[0] = mw_sxtb16(four), to[2] = mw_sxtb16_ror8(four);
       }
       for (int32_t i = 0; i < window->left; i++, lane++) {
