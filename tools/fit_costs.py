@@ -74,11 +74,11 @@ def samples(core: str) -> Iterator[tuple[Case, int]]:
 
 def fit(rows: Sequence[Sample]) -> dict[str, float]:
     """Non-negative coefficients of the counts, least squares of relative errors."""
-    names = sorted({name for work, _ in rows for name, n in work.items() if n} - {FLASH_BYTES})
+    names = sorted({name for work, _ in rows for name in work} - {FLASH_BYTES})
     counts = np.array([[work.get(name, 0) for name in names] for work, _ in rows], np.float64)
     cycles = np.array([c for _, c in rows], np.float64)
     found, _ = nnls(counts / cycles[:, None], np.ones(len(rows)))
-    return {name: float(f"{c:.4g}") for name, c in zip(names, found, strict=True) if c > 0}
+    return {name: float(f"{c:.4g}") for name, c in zip(names, found, strict=True)}
 
 
 def errors(rows: Sequence[Sample], row: Mapping[str, float]) -> np.ndarray:

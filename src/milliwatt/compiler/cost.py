@@ -50,7 +50,8 @@ class Cycles:
 def predict(node: Node, call: Call, board: Board) -> Cycles:
     """Cycles of one call on a board.
 
-    A kernel that the core's table lacks is priced by MACs and results, as `*_dsp` or `*`.
+    A kernel that the core's table lacks, or whose counts are others by now, is priced by MACs and
+    results, as `*_dsp` or `*`.
     An `if` or `while` is the sum of what it holds, once.
     """
     stall = stall_cycles(call.work.get(FLASH_BYTES, 0), board)
@@ -65,7 +66,8 @@ def _core_cycles(node: Node, call: Call, table: Coefficients) -> float:
     """Cycles without the flash's."""
     parts = [(1, call)] if call.rows is None else list(_strips(call.rows))
     rows = [table.get(part.kernel.removeprefix("mw_")) for _, part in parts]
-    known = [row for row in rows if row is not None]
+    pairs = zip(rows, parts, strict=True)
+    known = [row for row, (_, part) in pairs if row and part.work.keys() - {FLASH_BYTES} <= {*row}]
     if len(known) < len(rows):
         row = table[ANY_DSP if "_dsp" in call.kernel else ANY_KERNEL]
         return _price(plain_work(node), row)

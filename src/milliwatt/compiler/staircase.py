@@ -15,7 +15,7 @@ from milliwatt.compiler.placement import live_at
 from milliwatt.compiler.schedule import best_order
 from milliwatt.ir.graph import Graph, Node
 
-_WORK = 400_000
+_WORK = 60_000
 """Nodes looked at in all trials of one staircase; hostile graphs get fewer stairs."""
 
 

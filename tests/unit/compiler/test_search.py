@@ -215,6 +215,14 @@ def test_measured_cycles_decide() -> None:
     assert search(graph, L4, Aim(), measured=some).total_cycles == predicted
 
 
+def test_counts_that_the_table_lacks_are_not_free() -> None:
+    """A kernel whose counts changed after the last fit is priced by MACs and results."""
+    node = search(network(), L4, Aim()).program.steps[0].node
+    call = choices(node, target_of(L4))[0]
+    renamed = replace(call, work={"somethings": 5.0, "flash_bytes": 0.0})
+    assert predict(node, renamed, L4).total > 1000
+
+
 def test_prices() -> None:
     """Flash stalls follow the board's read width; code counts once a file."""
     assert stall_cycles(1600, L4) == 500  # 5 wait states for every 16 bytes
