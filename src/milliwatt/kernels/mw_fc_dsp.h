@@ -2,6 +2,7 @@
 #ifndef MW_FC_DSP_H
 #define MW_FC_DSP_H
 
+#include "mw_fc_round_dsp.h"
 #include "mw_words_dsp.h"
 
 /* What the assembly is told; it counts `blocks` down and moves `out` on. */
@@ -14,33 +15,22 @@ typedef struct {
   int32_t blocks;
   void *out; /* int8 results; with form 0 the 8 sums */
   int32_t form;          /* 0: store the sums of one block; 1, 2: round in so many steps by one
-                            record; 3, 4: in one and two steps by a record of each channel */
+                            record; 3, 4: in one and two steps by a record of each channel;
+                            5 to 8: the same after `left` products more, those behind `stop` */
   const int32_t *record; /* {factor, offset} or {right, multiplier, half} */
   int32_t factor, offset, right; /* the one record, of two steps {multiplier, half, right} */
+  int32_t left;
 } mw_fc_run;
 
 /* A step of the loop, four k, is 112 bytes of code; the loop has five. */
 static inline int32_t mw_fc_skip(int32_t fours) { return 112 * (fours ? 4 - (fours - 1) % 5 : 5); }
 
-/* The result of an accumulator by its record. */
-static inline int8_t mw_fc_round(int32_t acc, const int32_t *record, int32_t steps) {
-  int32_t value = steps == 1 ? mw_one_step(acc, record[0], record[1])
-                             : mw_two_step(acc, record[1], record[2], record[0]);
-  return (int8_t)value;
-}
-
-/* Steps of one pair, sums = {raw, low}; `stride` bytes from one step's weights to the next. */
-static inline void mw_fc_pair_steps(int32_t *sums, const int8_t *in, const uint8_t *weights,
-                                    int32_t steps, int32_t stride) {
-  int32_t raw = sums[0], low = sums[1];
-  MW_ROLLED
-  for (; steps > 0; steps--, in += 4, weights += stride) {
-    uint32_t x = mw_word(in), r = mw_word(weights), s = mw_word(weights + 4);
-    uint32_t even = mw_sxtb16(x), odd = mw_sxtb16_ror8(x);
-    raw = mw_smlad(r, odd, mw_smlad(s, even, raw));
-    low = mw_smlad(mw_sxtab16(even, r), mw_sxtab16(odd, s), low);
+/* One product of each of a block's channels. */
+static inline void mw_fc_product(int32_t sums[8], int32_t x, const uint8_t *weights) {
+  for (int32_t i = 0; i < 8; i += 2, weights += 2) {
+    sums[i] += x * (256 * (int8_t)weights[1] + weights[0]);
+    sums[i + 1] += x * (int8_t)weights[0];
   }
-  sums[0] = raw, sums[1] = low;
 }
 
 #if MW_HAS_DSP
@@ -70,53 +60,7 @@ __asm__(
     "ldrd r12, lr, [r1], #8\n"
     "mw_fc_pair r10, r11\n"
     ".endm\n"
-    ".macro mw_fc_one a, b\n"
-    "sub \\a, \\a, \\b\n"
-    "asr \\a, \\a, #8\n"
-    "smmla \\a, \\a, r3, r12\n"
-    "smmla \\b, \\b, r3, r12\n"
-    "ssat \\a, #8, \\a\n"
-    "ssat \\b, #8, \\b\n"
-    ".endm\n"
-    /* mw_two_step of doubled sums; x >> 31 is that of the sum, x = 0 giving the same either way. */
-    ".macro mw_fc_two a, b\n"
-    "sub \\a, \\a, \\b\n"
-    "asr \\a, \\a, #7\n"
-    "add \\b, \\b, \\b\n"
-    "smmlar r0, \\a, r3, r12\n"
-    "add \\a, r0, \\a, asr #31\n"
-    "smmlar r0, \\b, r3, r12\n"
-    "add \\b, r0, \\b, asr #31\n"
-    "asr \\a, \\a, lr\n"
-    "asr \\b, \\b, lr\n"
-    "ssat \\a, #8, \\a\n"
-    "ssat \\b, #8, \\b\n"
-    ".endm\n"
-    ".macro mw_fc_one_each a, b\n"
-    "sub \\a, \\a, \\b\n"
-    "ldrd r3, r12, [lr], #8\n"
-    "asr \\a, \\a, #8\n"
-    "smmla \\a, \\a, r3, r12\n"
-    "ldrd r3, r12, [lr], #8\n"
-    "ssat \\a, #8, \\a\n"
-    "smmla \\b, \\b, r3, r12\n"
-    "ssat \\b, #8, \\b\n"
-    ".endm\n"
-    ".macro mw_fc_two_each a, b\n"
-    "sub \\a, \\a, \\b\n"
-    "asr \\a, \\a, #7\n"
-    "add \\b, \\b, \\b\n"
-    "ldm lr!, {r2, r3, r12}\n"
-    "smmlar r0, \\a, r3, r12\n"
-    "add \\a, r0, \\a, asr #31\n"
-    "asr \\a, \\a, r2\n"
-    "ssat \\a, #8, \\a\n"
-    "ldm lr!, {r2, r3, r12}\n"
-    "smmlar r0, \\b, r3, r12\n"
-    "add \\b, r0, \\b, asr #31\n"
-    "asr \\b, \\b, r2\n"
-    "ssat \\b, #8, \\b\n"
-    ".endm\n"
+    MW_FC_ROUNDING
     ".section .text.mw_fc_blocks_dsp,\"ax\",%progbits\n"
     ".balign 16\n"
     ".global mw_fc_blocks_dsp\n"
@@ -158,6 +102,7 @@ __asm__(
     "cmp lr, #1\n"
     "blt 8f\n"
     "bgt 4f\n"
+    "10:\n"
     "mw_fc_one r4, r5\n"
     "mw_fc_one r6, r7\n"
     "mw_fc_one r8, r9\n"
@@ -179,6 +124,9 @@ __asm__(
     "bne 1b\n"
     "pop {r0, r1, r4-r11, pc}\n"
     "4:\n"
+    "cmp lr, #4\n"
+    "bgt 11f\n"
+    "12:\n"
     "cmp lr, #3\n"
     "ldr lr, [r0, #36]\n"
     "beq 5f\n"
@@ -209,21 +157,59 @@ __asm__(
     "8:\n"
     "stm r2, {r4-r11}\n"
     "pop {r0, r1, r4-r11, pc}\n"
+    "11:\n" /* r0 x, r2 x[k], lr what is left */
+    "ldr lr, [r0, #52]\n"
+    "ldr r0, [r0, #4]\n"
+    "13:\n"
+    "ldrsb r2, [r0], #1\n"
+    "ldr r3, [r1], #4\n"
+    "ldr r12, [r1], #4\n"
+    "smlabb r4, r3, r2, r4\n"
+    "smlatb r6, r3, r2, r6\n"
+    "smlabb r8, r12, r2, r8\n"
+    "smlatb r10, r12, r2, r10\n"
+    "sxtb16 r3, r3\n"
+    "sxtb16 r12, r12\n"
+    "smlabb r5, r3, r2, r5\n"
+    "smlatb r7, r3, r2, r7\n"
+    "smlabb r9, r12, r2, r9\n"
+    "smlatb r11, r12, r2, r11\n"
+    "subs lr, lr, #1\n"
+    "bne 13b\n"
+    "ldr r0, [sp]\n"
+    "ldr lr, [r0, #32]\n"
+    "ldr r2, [r0, #28]\n"
+    "ldr r3, [r0, #40]\n"
+    "ldr r12, [r0, #44]\n"
+    "sub lr, lr, #4\n"
+    "cmp lr, #1\n"
+    "beq 10b\n"
+    "b 12b\n"
     ".size mw_fc_blocks_dsp, . - mw_fc_blocks_dsp\n"
     ".text\n");
 #else
+/* Four products of each of a block's channels. */
+static inline void mw_fc_step(int32_t sums[8], const int8_t *in, const uint8_t *weights) {
+  uint32_t x = mw_word(in), even = mw_sxtb16(x), odd = mw_sxtb16_ror8(x);
+  for (int32_t i = 0; i < 8; i += 2, weights += 8) {
+    uint32_t r = mw_word(weights), s = mw_word(weights + 4);
+    sums[i] = mw_smlad(r, odd, mw_smlad(s, even, sums[i]));
+    sums[i + 1] = mw_smlad(mw_sxtab16(even, r), mw_sxtab16(odd, s), sums[i + 1]);
+  }
+}
+
 /* The same in C; `skip` needs no twin. */
 static void mw_fc_blocks_dsp(mw_fc_run *run) {
   const uint8_t *start = run->start, *weights = run->weights;
-  int32_t steps = (int32_t)(run->stop - run->in) / 4;
+  int32_t whole = (int32_t)(run->stop - run->in), left = run->form > 4 ? run->left : 0;
+  int32_t form = left ? run->form - 4 : run->form;
   for (; run->blocks > 0; run->blocks--) {
     int32_t sums[8];
-    for (int32_t i = 0; i < 8; i += 2) {
-      sums[i] = (int32_t)mw_word(start + 4 * i);
-      sums[i + 1] = mw_wrap_add((int32_t)mw_word(start + 4 * i + 4), -run->squares);
-      mw_fc_pair_steps(sums + i, run->in, weights + 4 * i, steps, 32);
-    }
-    if (run->form == 0) {
+    for (int32_t i = 0; i < 8; i++) sums[i] = (int32_t)mw_word(start + 4 * i);
+    for (int32_t i = 1; i < 8; i += 2) sums[i] = mw_wrap_add(sums[i], -run->squares);
+    for (int32_t k = 0; k < whole; k += 4, weights += 32) mw_fc_step(sums, run->in + k, weights);
+    for (int32_t k = 0; k < left; k++, weights += 8) mw_fc_product(sums, run->stop[k], weights);
+    if (form == 0) {
       memcpy(run->out, sums, sizeof sums);
       return;
     }
@@ -231,11 +217,10 @@ static void mw_fc_blocks_dsp(mw_fc_run *run) {
     for (int32_t i = 0; i < 8; i++) {
       int32_t acc = sums[i];
       if (i % 2 == 0) acc = (int32_t)((uint32_t)acc - (uint32_t)sums[i + 1]) >> 8;
-      *out++ = mw_fc_round(acc, run->record, 2 - (run->form & 1));
-      if (run->form > 2) run->record += run->form - 1;
+      *out++ = mw_fc_round(acc, run->record, 2 - (form & 1));
+      if (form > 2) run->record += form - 1;
     }
-    run->out = out;
-    start = weights + 32 * steps, weights = start + 32;
+    run->out = out, start = weights, weights += 32;
   }
 }
 #endif

@@ -51,6 +51,11 @@ def plan_of(node: Node) -> Plan | None:
     return _PLANS[node]
 
 
+def _in_blocks(node: Node) -> int:
+    """Channels that go in blocks; the others are done one by one."""
+    return int(node.src[1].type.shape[0]) // BLOCK * BLOCK
+
+
 def _make_plan(node: Node) -> Plan | None:
     attrs, kind = node.attrs, node.src[1].type
     assert isinstance(attrs, Conv2d | FullyConnected)
@@ -58,14 +63,15 @@ def _make_plan(node: Node) -> Plan | None:
     if found is None:
         return None
     weight = node.src[1].value.reshape(kind.shape[0], -1)
-    if (weight[0 : weight.shape[0] // 2 * 2 : 2] == -128).any():
+    if (weight[0 : _in_blocks(node) : 2] == -128).any():
         return None
     bias, steps = found.records[:, 0].astype(np.int64), found.steps
     records = found.records[:, [1, 2] if steps == 1 else [3, 1, 2]]
     shared = _shared(node, found, weight)
     if shared is not None:
         bias, steps, records = shared
-    part = _part(weight, bias)
+    blocks = _in_blocks(node)
+    part = _part(weight[:blocks], bias[:blocks])
     return None if part is None else Plan(weight, bias, steps, records, part)
 
 
@@ -97,8 +103,8 @@ def _part(weight: np.ndarray, bias: np.ndarray) -> int | None:
     pairs = channels // 2
     if not pairs:
         return count
-    reach = 128 * np.abs(weight[: 2 * pairs].astype(np.int64)).reshape(pairs, 2, count)
-    start = np.abs(bias[: 2 * pairs]).reshape(pairs, 2)
+    reach = 128 * np.abs(weight.astype(np.int64)).reshape(pairs, 2, count)
+    start = np.abs(bias).reshape(pairs, 2)
     part = count
     while True:
         whole = count // 4 * 4
@@ -118,26 +124,20 @@ def pack_pairs(weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     As many bytes as the weights and 4 a channel, rounded up to a word.
     """
     channels, count = weight.shape
-    pairs, whole = channels // 2, count // 4 * 4
-    a, b = (weight[i : 2 * pairs : 2].astype(np.int64) for i in (0, 1))
+    blocks, whole = channels // BLOCK, count // 4 * 4
+    size = (blocks, BLOCK // 2, 2)
+    a, b = np.moveaxis(weight[: blocks * BLOCK].astype(np.int64).reshape(*size, count), 2, 0)
+    bias_a, bias_b = np.moveaxis(bias[: blocks * BLOCK].reshape(size), 2, 0)
+    low = bias_b - (b[..., 1:whole:2] * b[..., 0:whole:2]).sum(axis=2)
+    starts = np.stack([256 * bias_a + bias_b, low], axis=2).astype("<i4")  # modulo 2^32, as sums
     halves = (256 * a + b).astype("<i2")
-    fours = halves[:, :whole].reshape(pairs, whole // 4, 4)[:, :, [1, 3, 0, 2]]
-    left = halves[:, whole:]
-    products = b[:, 1:whole:2] * b[:, 0:whole:2]
-    low = bias[1 : 2 * pairs : 2] - products.sum(axis=1)
-    raw = 256 * bias[0 : 2 * pairs : 2] + bias[1 : 2 * pairs : 2]
-    starts = np.stack([raw, low], axis=1).astype("<i4")  # modulo 2^32, as the sums are
-    chunks: list[bytes] = []
-    blocks = channels // BLOCK * (BLOCK // 2)
-    groups = [slice(i, i + 4) for i in range(0, blocks, 4)]
-    groups += [slice(i, i + 1) for i in range(blocks, pairs)]
-    for group in groups:
-        chunks.append(starts[group].tobytes())
-        chunks.append(fours[group].transpose(1, 0, 2).tobytes())
-        chunks.append(left[group].T.tobytes())
-    if channels % 2:
-        chunks.append(bias[-1:].astype("<i4").tobytes() + weight[-1].tobytes())
-    stream = b"".join(chunks)
+    fours = halves[..., :whole].reshape(*size[:2], whole // 4, 4)[..., [1, 3, 0, 2]]
+    chunks: list[np.ndarray] = []
+    for block in range(blocks):
+        chunks += [starts[block], fours[block].transpose(1, 0, 2), halves[block, :, whole:].T]
+    for channel in range(blocks * BLOCK, channels):
+        chunks += [bias[channel].astype("<i4"), weight[channel]]
+    stream = b"".join(chunk.tobytes() for chunk in chunks)
     return np.frombuffer(stream + bytes(-len(stream) % 4), "<i4").astype(np.int32)
 
 
@@ -164,26 +164,24 @@ def lower_fully_connected(node: Node) -> Lowered:
 
 
 def work(node: Node) -> Mapping[str, float]:
-    """Rows, blocks of 8 channels and their steps of 4 products, pairs and theirs, last channels.
-
-    `sums` are the blocks whose sums are rounded, and products left over added, behind the loop.
+    """Rows and their fours of products, blocks of 8 channels and theirs, parts of blocks, channels
+    left over and their products.
     """
-    channels, count = node.src[1].type.shape[0], node.src[1].type.size // node.src[1].type.shape[0]
-    rows, fours = node.src[0].type.size // count, count // 4
-    blocks, pairs, single = channels // BLOCK, channels % BLOCK // 2, channels % 2
     plan = plan_of(node)
     assert plan is not None
-    plain = count % 4 == 0 and plan.part >= count
+    channels, count = plan.weight.shape
+    rows, blocks = node.src[0].type.size // count, _in_blocks(node) // BLOCK
+    single = channels % BLOCK
     return {
         "calls": 1,
         "rows": rows,
-        "row_steps": rows * fours,
+        "row_steps": rows * (count // 4) * bool(blocks),
         "blocks": rows * blocks,
-        "sums": 0 if plain else rows * blocks * -(-count // plan.part),
-        "block_steps": rows * blocks * fours,
-        "pairs": rows * pairs,
-        "pair_steps": rows * pairs * fours,
-        "single_steps": rows * single * fours,
+        "block_steps": rows * blocks * (count // 4),
+        "block_rests": rows * blocks * (count % 4),
+        "parts": 0 if plan.part >= count else rows * blocks * -(-count // plan.part),
+        "singles": rows * single,
+        "single_macs": rows * single * count,
         "flash_bytes": rows * channels * (count + 4),
     }
 
