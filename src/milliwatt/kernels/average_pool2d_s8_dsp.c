@@ -9,7 +9,8 @@
  *
  * Layouts: in [N,H,W,C], out [N,H',W',C], C >= 4.
  * Ranges: every window has a cell inside the image; below 2^22 cells (checked when packing).
- * Workspace: none. The output may not overlap the input.
+ * Workspace: none. In place: out may be the first bytes of in where C is a multiple of 4 and no
+ * window begins before its own result.
  * Rounding: to nearest, halves away from zero, on the stored integers.
  * Source: TensorFlow Lite 8-bit specification, AVERAGE_POOL_2D.
  */

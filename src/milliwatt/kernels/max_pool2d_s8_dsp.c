@@ -7,7 +7,8 @@
  * such pairs and a store.
  *
  * Layouts: in [N,H,W,C], out [N,H',W',C], C >= 4. Ranges: every window has a cell inside the image.
- * Workspace: none. The output may not overlap the input.
+ * Workspace: none. In place: out may be the first bytes of in where C is a multiple of 4 and no
+ * window begins before its own result.
  * Rounding: none, one quantization for both sides.
  * Source: TensorFlow Lite 8-bit specification, MAX_POOL_2D.
  */

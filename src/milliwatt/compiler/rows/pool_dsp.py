@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from milliwatt.compiler.rows.channel_steps import LIMIT
 from milliwatt.compiler.rows.onestep import solve, two_step
-from milliwatt.compiler.rows.pool import lower_average_pool, lower_pool
-from milliwatt.compiler.rows.row import Field, Lowered, Row
+from milliwatt.compiler.rows.pool import lower_average_pool, lower_pool, windows_ahead
+from milliwatt.compiler.rows.row import Field, Lowered, Row, always
 from milliwatt.compiler.target import DSP
 from milliwatt.ir.attrs import Mean, Pool2d
 from milliwatt.ir.graph import Node
@@ -106,30 +107,34 @@ def mean_work(node: Node) -> Mapping[str, float]:
     return {"calls": 1, "groups": groups, "cells": groups * sizes[1]}
 
 
+def _ahead(node: Node) -> bool:
+    """In place: groups of four share no channels, and no window begins before its result."""
+    return node.type.shape[-1] % GROUP == 0 and windows_ahead(node)
+
+
 _S8 = ("s8", "s8")
+
+
+def _pools(op: Op, lower: Callable[[Node], Lowered]) -> tuple[Row, Row]:
+    """A pool that may work in place, and any other."""
+    general = Row(
+        op,
+        _S8,
+        f"{op}_s8_dsp",
+        "pool2d_s8_params",
+        lower,
+        _whole_groups,
+        "4 channels or more",
+        isa=DSP,
+        work=pool_work,
+    )
+    note = "channels by fours, windows that do not begin before their result"
+    return replace(general, predicate=_ahead, note=note, inplace=(0,), shrinks=always), general
+
+
 ROWS = (
-    Row(
-        Op.AVERAGE_POOL2D,
-        _S8,
-        "average_pool2d_s8_dsp",
-        "pool2d_s8_params",
-        lower_average_pool,
-        _whole_groups,
-        "4 channels or more",
-        isa=DSP,
-        work=pool_work,
-    ),
-    Row(
-        Op.MAX_POOL2D,
-        _S8,
-        "max_pool2d_s8_dsp",
-        "pool2d_s8_params",
-        lower_pool,
-        _whole_groups,
-        "4 channels or more",
-        isa=DSP,
-        work=pool_work,
-    ),
+    *_pools(Op.AVERAGE_POOL2D, lower_average_pool),
+    *_pools(Op.MAX_POOL2D, lower_pool),
     Row(
         Op.MEAN,
         _S8,
