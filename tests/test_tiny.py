@@ -97,8 +97,8 @@ def test_5_a_profile_adds_up() -> None:
     assert sum(layer.cycles for layer in report.layers) == report.cycles
     assert report.flash_bytes == report.code_bytes + report.weight_bytes
     assert [layer.op for layer in report.layers][:2] == ["conv2d", "depthwise_conv2d"]
-    # 8 x 8 pixels x 9 taps x 4 channels, twice, and 64 x 3.
-    assert sum(layer.macs for layer in report.layers) == 2 * 64 * 9 * 4 + 64 * 3
+    # 8 x 8 pixels x 9 taps x 3 channels, twice, and 48 x 3: the fourth channel is constant.
+    assert sum(layer.macs for layer in report.layers) == 2 * 64 * 9 * 3 + 48 * 3
     assert report.stack_bytes is not None
     assert 0 < report.stack_bytes < 2048
 
@@ -120,8 +120,9 @@ def test_7_the_folder_is_plain_c(tmp_path: Path) -> None:
     header = (tmp_path / "out" / "mw_model.h").read_text(encoding="utf-8")
     assert f"#define MW_MODEL_ARENA_BYTES {built.arena_bytes}\n" in header
     assert header.count("mw_model_") >= 3
-    assert "mw_fully_connected_s8(" in (tmp_path / "out" / "mw_model.c").read_text(encoding="utf-8")
-    assert (tmp_path / "out" / "fully_connected_s8.c").exists()
+    model = (tmp_path / "out" / "mw_model.c").read_text(encoding="utf-8")
+    assert "mw_fully_connected_s8_dsp(" in model
+    assert (tmp_path / "out" / "fully_connected_s8_dsp.c").exists()
 
 
 def test_8_a_tflite_file_reads_back() -> None:

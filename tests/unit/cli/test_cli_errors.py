@@ -113,7 +113,7 @@ USAGE = {
     "no folder": (["build", "m.tflite"], "Missing option '--output'"),
     "option without value": (["run", "m.tflite", "--board"], "--board"),
     "toolchain": (["run", "m.tflite", "--toolchain", "clang"], "'zig', 'gcc'"),
-    "optimize": (["run", "m.tflite", "--optimize", "size"], "'speed', 'flash'"),
+    "optimize": (["run", "m.tflite", "--optimize", "size"], "'speed', 'ram', 'flash', 'balanced'"),
     "period": (["run", "m.tflite", "--period-ms", "-1"], "a time above 0 wanted"),
     "period nan": (["run", "m.tflite", "--period-ms", "nan"], "a time above 0 wanted"),
     "output suffix": (
