@@ -8,114 +8,113 @@
  *
  * Inner loop, 4 channels x 2 columns: for two products 4 loads (5 cycles: neighbours pipeline),
  * 8 SMLAD and 2 SXTB16 make 16 MACs: 15 cycles, 0.94 a MAC. 8 sums, 2 pointers, 2 words of weights
- * and 2 of activations are all 14 registers, so what else is needed waits on the stack. Eight such
- * steps are unrolled (448 bytes; the flash's instruction cache is 1 KiB); a number of steps that is
- * no multiple of eight enters the loop in the middle. Around it 8 results take 70 cycles in one
- * step, 102 in two.
+ * and 2 of activations are all 14 registers, so what else is needed waits on the stack. As many
+ * such steps of 48 bytes are unrolled as fit the flash's instruction cache of 1 KiB together with
+ * the rest of a block: 16 in one step, 14 in two. A number of steps that is no multiple enters the
+ * loop in the middle. Around it 8 results take 60 cycles in one step, 91 in two, 5 of them for each
+ * turn of the loop but the last.
  */
 #include "mw_gemm_dsp.h"
 
 #if MW_HAS_DSP
-/* All blocks of four channels of all pairs; returns what follows them in `packed`. On the stack:
- * 0 the columns, 4 bytes to the first product's weights, 8 where the loop is entered, 12 the
- * columns' end less flags (1: odd products, 2: two steps), 16 and 20 where results go, 24 the end
- * of the blocks, 28 their start, 32 bytes of a pair, 36 bytes from a pair's last results to the
- * next pair's, 40 pairs; the argument `pairs` is at 80. */
-const int32_t *mw_gemm_blocks_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
-                                  const mw_gemm_dsp *shape, int32_t pairs);
-__asm__(
-    ".section .text.mw_gemm_blocks_dsp,\"ax\",%progbits\n"
-    ".syntax unified\n.thumb\n.p2align 2\n"
-    ".global mw_gemm_blocks_dsp\n.type mw_gemm_blocks_dsp,%function\n.thumb_func\n"
-    /* Two products: r6, r8 raw sums of the first pair of channels, by column, r7, r9 sums of its
-     * channel B; r10, r12 and r11, lr those of the second pair. */
-    ".macro mw_mac w0 w1 x y\n"
-    "smlad r6,\\w0,\\x,r6\n smlad r8,\\w0,\\y,r8\n"
-    "smlad r10,\\w1,\\x,r10\n smlad r12,\\w1,\\y,r12\n"
-    "sxtb16 \\w0,\\w0\n sxtb16 \\w1,\\w1\n"
-    "smlad r7,\\w0,\\x,r7\n smlad r9,\\w0,\\y,r9\n"
-    "smlad r11,\\w1,\\x,r11\n smlad lr,\\w1,\\y,lr\n"
-    ".endm\n"
-    /* Results of a channel B; mw_high of a channel A, whose sums and offset are 256 fold. */
-    ".macro mw_high a b f o\n"
-    "smmla \\a,\\a,\\f,\\o\n smmla \\b,\\b,\\f,\\o\n"
-    "ssat \\a,#8,\\a,asr #8\n ssat \\b,#8,\\b,asr #8\n"
-    ".endm\n"
-    ".macro mw_one a b f o\n"
-    "smmla \\a,\\a,\\f,\\o\n smmla \\b,\\b,\\f,\\o\n ssat \\a,#8,\\a\n ssat \\b,#8,\\b\n"
-    ".endm\n"
-    /* Twice a sum in \a and \b; multiplier in r3, half in r4, right in r5. A sum's sign is that of
-     * its scaled value wherever it matters. */
-    ".macro mw_two a b t u\n"
-    "add \\t,r4,\\a,asr #31\n add \\u,r4,\\b,asr #31\n"
-    "smmlar \\a,\\a,r3,\\t\n smmlar \\b,\\b,r3,\\u\n"
-    "asr \\a,\\a,r5\n asr \\b,\\b,r5\n ssat \\a,#8,\\a\n ssat \\b,#8,\\b\n"
-    ".endm\n"
-    "mw_gemm_blocks_dsp:\n"
-    "push {r4-r11,lr}\n sub sp,#44\n"
-    "ldm r3,{r4-r7}\n"               /* products, steps, blocks, next */
-    "lsr r9,r4,#1\n and r10,r9,#7\n" /* steps, those before the loop's first turn ends */
-    "lsl r12,r10,#3\n add r11,r1,r12\n add r12,#16\n strd r11,r12,[sp]\n"
-    "rsb r10,r10,#8\n and r10,#7\n mov r12,#56\n adr.w lr,1f\n mla lr,r10,r12,lr\n"
-    "orr lr,#1\n and r10,r4,#1\n" /* the loop is Thumb code */
-    "add r11,r1,r9,lsl #3\n sub r11,r11,r10\n sub r12,r5,#1\n sub r11,r11,r12,lsl #1\n"
-    "strd lr,r11,[sp,#8]\n"
-    "add r12,r9,r10\n lsl r12,#3\n str r12,[sp,#32]\n"
-    "lsl r12,r7,#1\n sub r12,r12,r6,lsl #2\n str r12,[sp,#36]\n"
-    "add r7,r0\n strd r0,r7,[sp,#16]\n"
-    /* bytes of a block */
-    "add r5,#2\n lsl r5,#4\n add r5,r5,r9,lsl #3\n add r5,r5,r10,lsl #2\n"
-    "mla r6,r6,r5,r2\n strd r6,r2,[sp,#24]\n ldr r4,[sp,#80]\n str r4,[sp,#40]\n mov r1,r2\n"
-    /* A block: r0 columns, r1 weights; both pointers are ahead of the loop by its missing steps. */
-    "0: ldr r6,[r1]\n ldr r7,[r1,#4]\n ldr r10,[r1,#8]\n ldr r11,[r1,#12]\n"
-    "ldr r0,[sp]\n ldr r2,[sp,#4]\n ldr r3,[sp,#8]\n"
-    "mov r8,r6\n mov r9,r7\n mov r12,r10\n mov lr,r11\n add r1,r2\n bx r3\n"
-    ".p2align 2\n"
-    "1: ldr r2,[r1],#64\n ldr r3,[r1,#-60]\n ldr r4,[r0],#64\n ldr r5,[r0,#-60]\n"
-    "mw_mac r2 r3 r4 r5\n"
-    ".irp at,56,48,40,32,24,16,8\n"
-    "ldr r2,[r1,#-\\at]\n ldr r3,[r1,#4-\\at]\n ldr r4,[r0,#-\\at]\n ldr r5,[r0,#4-\\at]\n"
-    "mw_mac r2 r3 r4 r5\n"
-    ".endr\n"
-    "ldr r2,[sp,#12]\n subs r2,r0,r2\n blo 1b\n lsrs r2,r2,#1\n bcs 5f\n"
-    "2: sub r6,r6,r7\n sub r8,r8,r9\n sub r10,r10,r11\n sub r12,r12,lr\n bne 4f\n"
-    "ldr r0,[sp,#16]\n ldr r2,[sp,#20]\n ldr r3,[r1],#32\n ldr r4,[r1,#-28]\n"
-    "mw_high r6 r8 r3 r4\n"
-    "strb r6,[r0],#4\n strb r8,[r2],#4\n"
-    "ldr r3,[r1,#-24]\n ldr r4,[r1,#-20]\n ldr r5,[r1,#-16]\n ldr r6,[r1,#-12]\n"
-    "mw_one r7 r9 r3 r4\n mw_high r10 r12 r5 r6\n"
-    "strb r7,[r0,#-3]\n strb r9,[r2,#-3]\n strb r10,[r0,#-2]\n strb r12,[r2,#-2]\n"
-    "ldr r3,[r1,#-8]\n ldr r4,[r1,#-4]\n"
-    "mw_one r11 lr r3 r4\n"
-    "3: strb r11,[r0,#-1]\n strb lr,[r2,#-1]\n str r0,[sp,#16]\n str r2,[sp,#20]\n"
-    "ldr r2,[sp,#24]\n cmp r1,r2\n bne 0b\n"
-    "ldr r2,[sp,#40]\n subs r2,#1\n beq 6f\n"
-    "str r2,[sp,#40]\n ldr r1,[sp,#28]\n ldr r3,[sp,#32]\n ldr r4,[sp]\n ldr r5,[sp,#12]\n"
-    "ldr r6,[sp,#16]\n ldr r7,[sp,#20]\n ldr r8,[sp,#36]\n"
-    "add r4,r3\n add r5,r3\n add r6,r8\n add r7,r8\n"
-    "str r4,[sp]\n str r5,[sp,#12]\n str r6,[sp,#16]\n str r7,[sp,#20]\n b 0b\n"
-    "6: mov r0,r1\n add sp,#44\n pop {r4-r11,pc}\n"
-    "4: asr r6,#7\n asr r8,#7\n asr r10,#7\n asr r12,#7\n"
-    "lsl r7,#1\n lsl r9,#1\n lsl r11,#1\n lsl lr,#1\n"
-    "ldr r3,[r1],#48\n ldr r4,[r1,#-44]\n ldr r5,[r1,#-40]\n"
-    "mw_two r6 r8 r0 r2\n"
-    "ldr r0,[sp,#16]\n ldr r2,[sp,#20]\n strb r6,[r0],#4\n strb r8,[r2],#4\n"
-    "ldr r3,[r1,#-36]\n ldr r4,[r1,#-32]\n ldr r5,[r1,#-28]\n"
-    "mw_two r7 r9 r6 r8\n"
-    "strb r7,[r0,#-3]\n strb r9,[r2,#-3]\n"
-    "ldr r3,[r1,#-24]\n ldr r4,[r1,#-20]\n ldr r5,[r1,#-16]\n"
-    "mw_two r10 r12 r6 r8\n"
-    "strb r10,[r0,#-2]\n strb r12,[r2,#-2]\n"
-    "ldr r3,[r1,#-12]\n ldr r4,[r1,#-8]\n ldr r5,[r1,#-4]\n"
-    "mw_two r11 lr r6 r8\n b 3b\n"
-    /* An odd product. The flags of "lsrs" stay. */
-    "5: ldr r2,[r1],#4\n ldr r4,[r0]\n ldr r5,[r0,#4]\n"
-    "smlabb r6,r2,r4,r6\n smlabb r8,r2,r5,r8\n smlatb r10,r2,r4,r10\n smlatb r12,r2,r5,r12\n"
-    "sxtb16 r2,r2\n"
-    "smlabb r7,r2,r4,r7\n smlabb r9,r2,r5,r9\n smlatb r11,r2,r4,r11\n smlatb lr,r2,r5,lr\n"
-    "b 2b\n"
-    ".purgem mw_mac\n.purgem mw_high\n.purgem mw_one\n.purgem mw_two\n"
-    ".size mw_gemm_blocks_dsp,.-mw_gemm_blocks_dsp\n.text\n");
+/* All blocks of four channels of all pairs; returns what follows them in `packed`. One function for
+ * each number of steps of a requantization. On the stack: 0 columns and 4 bytes from a block to its
+ * weights, less the loop's missing steps; 8 where a block starts, 12 its last two columns' words,
+ * 16 where results go, 20 bytes to the second column's, 24 the last block, 28 the one before the
+ * first, 32 bytes of a pair, 36 bytes from a pair's last results to the next pair's, 40 pairs (the
+ * caller's at 88), 44 where the loop is entered, 48 bytes of its missing steps.
+ * A block is told by an address `RECORDS` bytes before it: that of the one before's last weights. */
+const int32_t *mw_gemm_one_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
+                               const mw_gemm_dsp *shape, int32_t pairs);
+const int32_t *mw_gemm_two_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
+                               const mw_gemm_dsp *shape, int32_t pairs);
+/* Two products: r6, r8 raw sums of the first pair of channels, by column, r7, r9 sums of its
+ * channel B; r10, r12 and r11, lr those of the second pair. */
+#define MAC                                         \
+  "smlad r6,r2,r4,r6\n smlad r8,r2,r5,r8\n"         \
+  "smlad r10,r3,r4,r10\n smlad r12,r3,r5,r12\n"     \
+  "sxtb16 r2,r2\n sxtb16 r3,r3\n"                   \
+  "smlad r7,r2,r4,r7\n smlad r9,r2,r5,r9\n"         \
+  "smlad r11,r3,r4,r11\n smlad lr,r3,r5,lr\n"
+#define GEMM(NAME, STEPS, OFFSETS, RECORDS, REQUANTIZE)                                            \
+  __asm__(                                                                                         \
+      ".section .text." NAME ",\"ax\",%progbits\n"                                                \
+      ".syntax unified\n.thumb\n.p2align 5\n"                                                      \
+      ".global " NAME "\n.type " NAME ",%function\n.thumb_func\n"                                  \
+      NAME ":\n push {r4-r11,lr}\n sub sp,#52\n"                                                   \
+      "ldm r3,{r4-r7}\n" /* products, steps, blocks, next */                                       \
+      "lsr r8,r4,#1\n mov r9,#" STEPS "\n udiv r5,r8,r9\n mls r5,r5,r9,r8\n"                    \
+      "cbz r5,7f\n sub r5,r9,r5\n" /* missing steps */                                          \
+      "7: and r4,#1\n lsl r11,r5,#3\n str r11,[sp,#48]\n add r11,#8\n"                            \
+      "sub r1,r11\n str r1,[sp]\n lsl r9,r8,#3\n add r11,r9\n add r11,r1\n sub r11,#8\n str r11,[sp,#12]\n"       \
+      "add r9,r9,r4,lsl #3\n str r9,[sp,#32]\n"                                                    \
+      "ldr r11,[sp,#48]\n rsb r11,r11,#" RECORDS "+8\n add r11,r11,r4,lsl #2\n str r11,[sp,#4]\n"   \
+      "adr.w r11,1f\n add r5,r5,r5,lsl #1\n add r11,r11,r5,lsl #4\n orr r11,#1\n"              \
+      "str r11,[sp,#44]\n cbz r4,7f\n adr.w r11,5f\n orr r11,#1\n" /* blocks are Thumb code */     \
+      "7: str r11,[sp,#8]\n str r0,[sp,#16]\n str r7,[sp,#20]\n"                                   \
+      "lsl r7,#1\n sub r7,r7,r6,lsl #2\n str r7,[sp,#36]\n"                                        \
+      "lsl r8,#3\n add r8,r8,r4,lsl #2\n add r8,#" RECORDS "+8\n" /* bytes of a block */            \
+      "sub r1,r2,#" RECORDS "\n mla r6,r6,r8,r1\n str r6,[sp,#24]\n str r1,[sp,#28]\n"              \
+      "ldr r6,[sp,#88]\n str r6,[sp,#40]\n"                                                        \
+      /* A block: r0 columns, r1 weights. */                                                       \
+      "0: ldr r0,[sp]\n ldr r2,[sp,#4]\n ldr r3,[sp,#8]\n ldr r6,[r1,#" RECORDS "]\n"               \
+      "ldr r7,[r1,#" RECORDS "+4]\n ldr r10,[r1,#" RECORDS "+8]\n ldr r11,[r1,#" RECORDS "+12]\n"   \
+      "mov r8,r6\n mov r9,r7\n mov r12,r10\n mov lr,r11\n add r1,r2\n bx r3\n"                    \
+      ".p2align 2\n1:\n"                                                                           \
+      ".irp at," OFFSETS "\n"                                                                      \
+      "ldr r2,[r1,#\\at]\n ldr r3,[r1,#\\at+4]\n ldr r4,[r0,#\\at]\n ldr r5,[r0,#\\at+4]\n"        \
+      MAC ".endr\n"                                                                                \
+      "ldr r2,[r1,#8*" STEPS "]!\n ldr r3,[r1,#4]\n ldr r4,[r0,#8*" STEPS "]!\n ldr r5,[r0,#4]\n" \
+      MAC "ldr r2,[sp,#12]\n cmp r0,r2\n blo 1b\n"                                                \
+      "sub r6,r6,r7\n sub r8,r8,r9\n sub r10,r10,r11\n sub r12,r12,lr\n"                           \
+      REQUANTIZE                                                                                   \
+      "ldr r3,[sp,#20]\n ldr r2,[sp,#16]\n ldr r4,[sp,#24]\n"                                      \
+      "strb r8,[r2,r3]\n strb r6,[r2],#1\n strb r9,[r2,r3]\n strb r7,[r2],#1\n"                    \
+      "strb r12,[r2,r3]\n strb r10,[r2],#1\n strb lr,[r2,r3]\n strb r11,[r2],#1\n"                 \
+      "str r2,[sp,#16]\n cmp r1,r4\n bne 0b\n"                                                     \
+      /* The next pair. */                                                                         \
+      "ldr r3,[sp,#36]\n ldr r4,[sp,#40]\n ldr r5,[sp,#32]\n ldr r6,[sp]\n ldr r7,[sp,#12]\n"      \
+      "add r2,r3\n add r6,r5\n add r7,r5\n subs r4,#1\n beq 6f\n"                                  \
+      "ldr r1,[sp,#28]\n str r2,[sp,#16]\n str r4,[sp,#40]\n str r6,[sp]\n str r7,[sp,#12]\n"      \
+      "b 0b\n"                                                                                     \
+      "6: add r0,r1,#" RECORDS "\n add sp,#52\n pop {r4-r11,pc}\n"                                 \
+      /* An odd product: the columns' last, the weights' first. */                                 \
+      "5: ldr r2,[sp,#48]\n ldr r5,[sp,#12]\n ldr r3,[sp,#44]\n add r2,r1\n"                       \
+      "ldr r2,[r2,#4]\n ldr r4,[r5,#8]\n ldr r5,[r5,#12]\n"                                        \
+      "smlabb r6,r2,r4,r6\n smlabb r8,r2,r5,r8\n smlatb r10,r2,r4,r10\n smlatb r12,r2,r5,r12\n"    \
+      "sxtb16 r2,r2\n"                                                                             \
+      "smlabb r7,r2,r4,r7\n smlabb r9,r2,r5,r9\n smlatb r11,r2,r4,r11\n smlatb lr,r2,r5,lr\n"      \
+      "bx r3\n"                                                                                    \
+      ".size " NAME ",.-" NAME "\n.text\n")
+/* Channels A have sums and offsets that are 256 fold. */
+GEMM("mw_gemm_one_dsp", "16", "8,16,24,32,40,48,56,64,72,80,88,96,104,112,120", "40",
+     "ldr r2,[r1,#8]\n ldr r3,[r1,#12]\n ldr r4,[r1,#16]\n ldr r5,[r1,#20]\n"
+     "smmla r6,r6,r2,r3\n smmla r8,r8,r2,r3\n smmla r7,r7,r4,r5\n smmla r9,r9,r4,r5\n"
+     "ldr r2,[r1,#24]\n ldr r3,[r1,#28]\n ldr r4,[r1,#32]\n ldr r5,[r1,#36]\n"
+     "smmla r10,r10,r2,r3\n smmla r12,r12,r2,r3\n smmla r11,r11,r4,r5\n smmla lr,lr,r4,r5\n"
+     "ssat r6,#8,r6,asr #8\n ssat r8,#8,r8,asr #8\n ssat r7,#8,r7\n ssat r9,#8,r9\n"
+     "ssat r10,#8,r10,asr #8\n ssat r12,#8,r12,asr #8\n ssat r11,#8,r11\n ssat lr,#8,lr\n");
+/* Twice a sum in a and b; multiplier in r3, half in r4, right in r5. A sum's sign is that of its
+ * scaled value wherever it matters. */
+#define TWO(a, b, at)                                                                   \
+  "ldr r3,[r1,#" #at "]\n ldr r4,[r1,#" #at "+4]\n ldr r5,[r1,#" #at "+8]\n"            \
+  "add r0,r4," #a ",asr #31\n add r2,r4," #b ",asr #31\n"                               \
+  "smmlar " #a "," #a ",r3,r0\n smmlar " #b "," #b ",r3,r2\n"                           \
+  "asr " #a "," #a ",r5\n asr " #b "," #b ",r5\n ssat " #a ",#8," #a "\n ssat " #b ",#8," #b "\n"
+GEMM("mw_gemm_two_dsp", "14", "8,16,24,32,40,48,56,64,72,80,88,96,104", "56",
+     "asr r6,#7\n asr r8,#7\n asr r10,#7\n asr r12,#7\n"
+     "lsl r7,#1\n lsl r9,#1\n lsl r11,#1\n lsl lr,#1\n"
+     TWO(r6, r8, 8) TWO(r7, r9, 20) TWO(r10, r12, 32) TWO(r11, lr, 44));
+#undef MAC
+#undef GEMM
+#undef TWO
+
+static const int32_t *mw_gemm_blocks_dsp(int8_t *out, const uint32_t *columns,
+                                         const int32_t *packed, const mw_gemm_dsp *shape,
+                                         int32_t pairs) {
+  if (shape->steps == 1) return mw_gemm_one_dsp(out, columns, packed, shape, pairs);
+  return mw_gemm_two_dsp(out, columns, packed, shape, pairs);
+}
 #endif
 
 static int8_t requantized(int32_t acc, const int32_t *c, int32_t steps) {
@@ -160,8 +159,8 @@ static const int32_t *mw_gemm_blocks_dsp(int8_t *out, const uint32_t *columns,
   for (; pairs > 0; pairs--, out += 2 * s->next, columns += mw_pair_words(s->products)) {
     end = packed;
     for (int32_t block = 0; block < s->blocks; block++) {
-      const int32_t *weights = end + 4, *odd = weights + 2 * (s->products >> 1);
-      const int32_t *constants = odd + (s->products & 1);
+      const int32_t *odd = end + 4, *weights = odd + (s->products & 1);
+      const int32_t *constants = weights + 2 * (s->products >> 1);
       constants = pair(out + 4 * block, columns, end, weights, 2, *odd, constants, s);
       end = pair(out + 4 * block + 2, columns, end + 2, weights + 1, 2, *odd >> 16, constants, s);
     }
@@ -200,9 +199,9 @@ void mw_gemm_s8_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
   for (; pairs > 0; pairs--, out += 2 * shape->next, columns += mw_pair_words(shape->products)) {
     const int32_t *end = packed;
     if (shape->rest & 2) {
-      const int32_t *odd = end + 2 + (shape->products >> 1);
-      const int32_t *constants = odd + (shape->products & 1);
-      end = pair(out, columns, end, end + 2, 1, *odd, constants, shape);
+      const int32_t *odd = end + 2, *weights = odd + (shape->products & 1);
+      const int32_t *constants = weights + (shape->products >> 1);
+      end = pair(out, columns, end, weights, 1, *odd, constants, shape);
     }
     if (shape->rest & 1) last(out + (shape->rest & 2), columns, end, shape);
   }

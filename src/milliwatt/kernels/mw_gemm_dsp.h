@@ -15,7 +15,8 @@
  * `packed`, words, is read once from front to back (compiler/rows/conv_dsp.py makes it):
  *   for each four channels (pairs A0 B0, A1 B1):
  *     256 * bias[A0] + bias[B0], bias[B0], 256 * bias[A1] + bias[B1], bias[B1],
- *     for every two products {A0 B0 twice}, {A1 B1 twice}; an odd one is {A0 B0, A1 B1},
+ *     {A0 B0, A1 B1} of the last product where their number is odd,
+ *     for every two products {A0 B0 twice}, {A1 B1 twice},
  *     for A0, B0, A1, B1: factor, offset (256 fold of A0 and A1) where steps is 1, or multiplier,
  *     half, right where it is 2;
  *   for two channels left over the same of one pair, an odd product in the low halfword;

@@ -56,11 +56,12 @@ def pack(rows: np.ndarray, steps: ChannelSteps) -> np.ndarray:
     parts: list[np.ndarray] = []
     for pair in range(0, even // 2, 2):
         some = slice(pair, min(pair + 2, even // 2))
-        parts += [start[some].reshape(-1), words[some].T.reshape(-1)]
+        parts.append(start[some].reshape(-1))
         if odd:
             last = np.zeros(2, np.int16)
             last[: len(pairs[some])] = pairs[some, -1]
             parts.append(last.view("<i4"))
+        parts.append(words[some].T.reshape(-1))
         parts.append(constants[2 * some.start : 2 * some.stop].reshape(-1))
     if channels & 1:
         plain = np.zeros((products + 3) & ~3, np.int8)
