@@ -85,18 +85,30 @@ _ENDS = "where it ends, where sums go"
 _FRAME = "weights, constants and places of results, planned"
 
 
-def _gemm(function: str, stack: int, why: str, **more: int) -> Inner:
-    """A loop of eight steps of 16 products each."""
-    return Inner(function, 128, "product", stack, why, repeats=8, work="steps", turns=1 / 8, **more)
+def _gemm(function: str, steps: int, stack: int, why: str, shown: int, index: int = 0) -> Inner:
+    """A loop of unrolled steps of 16 products each."""
+    return Inner(
+        function,
+        16 * steps,
+        "product",
+        stack,
+        why,
+        index,
+        shown=shown,
+        repeats=steps,
+        work="steps",
+        turns=1 / steps,
+    )
 
 
 LOOPS = (
-    _gemm("mw_gemm_blocks_dsp", 1, _END, shown=14),
+    _gemm("mw_gemm_one_dsp", 16, 1, _END, 14),
+    _gemm("mw_gemm_two_dsp", 14, 1, _END, 0),
     Inner("mw_widen_s8_dsp", 16, "byte", shown=20),
     Inner("mw_widen_s8_dsp", 4, "byte", index=3, shown=8),
     Inner("mw_widen_s8_dsp", 27, "byte", index=4, shown=13, repeats=3),
-    _gemm("mw_winograd_gemm_dsp", 2, _ENDS, shown=14),
-    Inner("mw_winograd_gemm_dsp", 256, "product", 5, _ENDS, index=1, work="steps", turns=1 / 16),
+    _gemm("mw_winograd_gemm_dsp", 8, 2, _ENDS, 14),
+    _gemm("mw_winograd_gemm_dsp", 16, 5, _ENDS, 0, index=1),
     Inner("mw_winograd2_input_dsp", 64, "cell", 2, "groups of channels left"),
     Inner("mw_winograd2_output_dsp", 4, "result", 2, "where it ends, the channel"),
     Inner("mw_winograd4_input_dsp", 12, "cell", shown=20),
@@ -164,7 +176,7 @@ def _dense() -> Graph:
     return Net("dense", (1, 128)).dense(128).graph()
 
 
-_GEMM, _WINOGRAD = "mw_gemm_blocks_dsp", "mw_winograd_gemm_dsp"
+_GEMM, _WINOGRAD = "mw_gemm_one_dsp", "mw_winograd_gemm_dsp"
 _3X3_16, _3X3_32 = "3 x 3, 32 x 32 x 16 to 16", "3 x 3, 16 x 16 x 32 to 32"
 CASES = (
     Case("1 x 1, 25 x 5 x 64 to 64", LAYERS["kws_pointwise"], "conv2d_s8_dsp", _GEMM),
