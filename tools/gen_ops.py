@@ -11,7 +11,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from milliwatt.compiler.bind import TABLE
+from milliwatt.compiler.bind import TABLE, Row
 from milliwatt.ir.ops import OPS, Op
 
 if not __package__:  # run as a script: the tables are beside it
@@ -38,8 +38,9 @@ comment of its C file.
 _KERNELS = """
 ## Kernels
 
-The first row that matches a node binds it. `over` lists the pointer operands whose memory the
-result may take over, where sizes agree and nothing reads the operand later.
+Every row that matches a node may compute it; the compiler picks one ([schedule.md](schedule.md)), the first
+where nobody searches. Rows that differ in nothing but the RAM they use are one line. `over` lists
+the pointer operands whose memory the result may take over, where nothing reads them later.
 
 | operator | types | kernel | asks | over |
 |---|---|---|---|---|
@@ -72,6 +73,13 @@ def _types(op: Op) -> str:
     return ", ".join(kinds) or _NO_ROW[op]
 
 
+def _kernel(entry: Row) -> str:
+    kinds = "any" if entry.dtypes is None else " -> ".join(entry.dtypes)
+    over = ", ".join(str(i) for i in entry.inplace)
+    note = entry.note or "nothing"
+    return f"| `{entry.op}` | {kinds} | `mw_{entry.kernel}` | {note} | {over} |\n"
+
+
 def render() -> str:
     """The whole file as text."""
     lines = [_HEAD]
@@ -79,13 +87,9 @@ def render() -> str:
         attrs = ", ".join(f"`{f.name}`" for f in fields(row.attrs)) or "none"
         lines.append(f"| `{op}` | {_operands(op)} | {attrs} | {_types(op)} |\n")
     lines.append(_KERNELS)
-    for entry in TABLE:
-        kinds = "any" if entry.dtypes is None else " -> ".join(entry.dtypes)
-        over = ", ".join(str(i) for i in entry.inplace)
-        lines.append(
-            f"| `{entry.op}` | {kinds} | `mw_{entry.kernel}` "
-            f"| {entry.note or 'nothing'} | {over} |\n"
-        )
+    order = list(OPS)
+    rows = (_kernel(entry) for entry in sorted(TABLE, key=lambda entry: order.index(entry.op)))
+    lines += dict.fromkeys(rows)
     lines.append(tflm_ops.render())
     return "".join(lines)
 
