@@ -38,9 +38,10 @@ comment of its C file.
 _KERNELS = """
 ## Kernels
 
-Every row that matches a node may compute it; the compiler picks one ([schedule.md](schedule.md)), the first
-where nobody searches. Rows that differ in nothing but the RAM they use are one line. `over` lists
-the pointer operands whose memory the result may take over, where nothing reads them later.
+Every row that matches a node may compute it; the compiler picks one ([schedule.md](schedule.md)),
+the first where nobody searches. Rows that differ in nothing but the RAM they use are one line.
+`over` lists the pointer operands whose memory the result may take over, where nothing reads them
+later.
 
 | operator | types | kernel | asks | over |
 |---|---|---|---|---|
