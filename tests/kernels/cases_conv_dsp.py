@@ -85,6 +85,8 @@ def _cases() -> Iterator[Case]:
         conv((4, 5), 70, 70),
         conv((4, 5), 130, 130),
         conv((4, 4), 100, 100),
+        conv((5, 3), 128, 44),
+        conv((6, 5), 64, 70),
         conv((5, 4), 6, 20, (3, 3)),
         conv((5, 4), 12, 20, (3, 3), padding="same"),
         conv((5, 4), 24, 20, (3, 3), padding="same"),

@@ -23,7 +23,11 @@ COPIES = (2048, 4096, 8192, 16384)
 """Bytes of RAM that weights may be copied to."""
 COLUMN_BYTES = 2048
 """Bytes of columns that are made at a time, where they are not longer."""
-FEW_PIXELS = 16
+KEPT_BYTES = 8192
+"""Bytes of columns of all pixels that may be kept for every chunk of weights."""
+KEPT_COPIES = (2048, 4096)
+"""Bytes of RAM that weights are copied to beside kept columns."""
+FEW_PIXELS = 15
 """Weights that are read for fewer pixels stay in flash."""
 
 
@@ -166,10 +170,15 @@ def _pair_bytes(window: _Window) -> int:
     return 8 * ((window.products + 1) // 2)
 
 
-def _pairs(node: Node, window: _Window) -> int:
-    """Pairs of columns that are made at a time."""
-    pixels = node.type.size // node.type.shape[3]
-    return max(1, min(COLUMN_BYTES // _pair_bytes(window), (pixels + 1) // 2))
+def _all_pairs(node: Node) -> int:
+    """Pairs of pixels, the last one perhaps of one."""
+    return (node.type.size // node.type.shape[3] + 1) // 2
+
+
+def _pairs(node: Node, window: _Window, keep: bool) -> int:
+    """Pairs of columns that are made at a time; `keep`: all."""
+    every = _all_pairs(node)
+    return every if keep else max(1, min(COLUMN_BYTES // _pair_bytes(window), every))
 
 
 def _row_bytes(node: Node, window: _Window) -> int:
@@ -180,14 +189,14 @@ def _row_bytes(node: Node, window: _Window) -> int:
     return kernel_h * (int(width * channels + 3) & ~3) + 3 if window.padded else 0
 
 
-def lower_conv2d_s8_dsp(node: Node, copy: int) -> Lowered:
-    """conv2d; `copy` bytes of RAM for weights, 0 to read them from flash."""
+def lower_conv2d_s8_dsp(node: Node, copy: int, keep: bool = False) -> Lowered:
+    """conv2d; `copy` bytes of RAM for weights, 0 to read them from flash; `keep` all columns."""
     window, steps = _window(node), _steps(node)
     assert steps is not None
     kernel_h, kernel_w, channels = window.weight.shape[1:]
     rows = window.weight.reshape(len(window.weight), -1)
     order = lane_order((kernel_h, kernel_w), channels, window.attrs.dilation[1])
-    packed, pairs = pack(rows[:, order], steps), _pairs(node, window)
+    packed, pairs = pack(rows[:, order], steps), _pairs(node, window, keep)
     blocks = node.type.shape[3] // 4
     chunk = _chunk(node, copy) if copy else max(blocks, 1)
     last = (blocks - 1) // chunk * chunk if blocks else 0
@@ -222,7 +231,7 @@ def _image_fields(node: Node, window: _Window) -> tuple[Field, ...]:
     return tuple((name, flat.get(name, value)) for name, value in fields)
 
 
-def work(node: Node, copy: int) -> Mapping[str, float]:
+def work(node: Node, copy: int, keep: bool = False) -> Mapping[str, float]:
     """What a call does; see Row. A step is 16 MACs, a batch the pairs that are made at a time."""
     window, words, steps = _window(node), _words(node), _steps(node)
     assert steps is not None
@@ -231,17 +240,18 @@ def work(node: Node, copy: int) -> Mapping[str, float]:
     pixels = node.type.size // channels
     chunk = _chunk(node, copy) if copy else channels // 4
     passes = -(-(channels // 4) // chunk) if chunk else 1
-    pairs = (pixels + 1) // 2
+    pairs = _all_pairs(node)
     blocks = pairs * (channels // 4)
-    rows = node.type.shape[0] * node.type.shape[1] * passes if window.padded else 0
+    made = 1 if pairs <= _pairs(node, window, keep) else passes  # times that columns are made
+    rows = node.type.shape[0] * node.type.shape[1] * made if window.padded else 0
     overlap = window.attrs.stride[0] if window.attrs.dilation[0] == 1 else kernel_h
     return {
         "calls": 1,
         "chunks": passes,
-        "batches": -(-pairs // _pairs(node, window)) * passes,
+        "batches": -(-pairs // _pairs(node, window, keep)) * passes,
         "pairs": pairs * passes,
-        "runs": pixels * passes * kernel_h,
-        "cells": pixels * passes * window.products,
+        "runs": pixels * made * kernel_h,
+        "cells": pixels * made * window.products,
         "rows": rows * min(overlap, kernel_h),
         "row_bytes": rows * _row_bytes(node, window),
         "blocks": blocks,
@@ -269,6 +279,17 @@ def _copies(node: Node, copy: int, *, whole: bool) -> bool:
     return (4 * _words(node) <= copy) is whole or not _window(node).direct
 
 
+def _keeps(node: Node, copy: int) -> bool:
+    """Whether columns of all pixels can be kept, weights beside them in several chunks."""
+    if not fits(node):
+        return False
+    chunk, columns = _chunk(node, copy), _all_pairs(node) * _pair_bytes(_window(node))
+    if not 0 < chunk < node.type.shape[3] // 4 or not COLUMN_BYTES < columns <= KEPT_BYTES:
+        return False
+    smaller = [c for c in KEPT_COPIES if c < copy]
+    return not smaller or _chunk(node, smaller[-1]) != chunk
+
+
 def _flash(node: Node, *, whole: bool) -> bool:
     return fits(node) and _window(node).direct is whole
 
@@ -293,10 +314,27 @@ def _row(op: Op, note: str, copy: int, *, whole: bool) -> Row:
     )
 
 
+def _kept_row(op: Op, copy: int) -> Row:
+    return Row(
+        op,
+        ("s8", "s8"),
+        "conv2d_s8_dsp",
+        "conv2d_s8_dsp_params",
+        partial(lower_conv2d_s8_dsp, copy=copy, keep=True),
+        partial(_keeps, copy=copy),
+        _NOTE,
+        inplace=(0,),
+        isa=DSP,
+        files=("gemm_s8_dsp.c", "widen_s8_dsp.c"),
+        work=partial(work, copy=copy, keep=True),
+    )
+
+
 # The first row that matches serves where nobody searches: the largest copy that holds more than
 # the next one.
 _ORDER = (*reversed(COPIES), 0)
 ROWS = (
     *(_row(Op.CONV2D, _NOTE, copy, whole=whole) for copy in _ORDER for whole in (True, False)),
+    *(_kept_row(Op.CONV2D, copy) for copy in reversed(KEPT_COPIES)),
     *(_row(Op.DEPTHWISE_CONV2D, "one input channel", c, whole=False) for c in _ORDER if c < 16384),
 )
