@@ -13,7 +13,7 @@
  *
  * Layouts: in [N,H,W,C], out [N,H',W',O], weights packed as mw_gemm_dsp.h says.
  * Ranges: |sum| < 2^23 of even channels, < 2^30 of others, bias included (checked when packing).
- * Workspace: 4 * copied bytes, then 4 * pairs * (products + 1 & ~1) for the columns, then the
+ * Workspace: 4 * copied bytes, then 4 * pairs * products for the columns, then the
  * kernel's padded rows, each to a multiple of 4, and 3 bytes.
  * In place: a 1 x 1 kernel of stride 1 with as many outputs as inputs, all channels one chunk:
  * pixels are read before they are written. Any, where the columns of all pixels are made first.
@@ -47,7 +47,7 @@ static void mw_conv_chunk_dsp(int8_t *out, const int8_t *in, const int32_t *pack
   /* Copied rows start at multiples of 4 where the image's do: words are copied faster. */
   int32_t row = p->padded ? (width * p->in_c + 3) & ~3 : p->in_w * p->in_c * p->dilation_h;
   int32_t overlap = p->dilation_h == 1 ? mw_max_s32(p->kernel_h - p->stride_h, 0) : 0;
-  int32_t words = mw_pair_words(p->products), filled = 0;
+  int32_t words = p->products, filled = 0;
   int32_t batches = p->batches;
   int8_t *rows = (int8_t *)(columns + p->pairs * words) + (-p->pad_left * p->in_c & 3);
   mw_window_dsp window = mw_window_of(p, row);

@@ -19,10 +19,10 @@
 #if MW_HAS_DSP
 /* All blocks of four channels of all pairs; returns what follows them in `packed`. One function for
  * each number of steps of a requantization. On the stack: 0 columns and 4 bytes from a block to its
- * weights, less the loop's missing steps; 8 where a block starts, 12 its last two columns' words,
- * 16 where results go, 20 bytes to the second column's, 24 the last block, 28 the one before the
- * first, 32 bytes of a pair, 36 bytes from a pair's last results to the next pair's, 40 pairs (the
- * caller's at 88), 44 where the loop is entered, 48 bytes of its missing steps.
+ * weights, less the loop's missing steps; 8 where the loop is entered, 12 its last two columns'
+ * words, 16 where results go, 20 bytes to the second column's, 24 the last block, 28 the one before
+ * the first, 32 bytes of a pair, 36 bytes from a pair's last results to the next pair's, 40 pairs;
+ * the caller's are at 80.
  * A block is told by an address `RECORDS` bytes before it: that of the one before's last weights. */
 const int32_t *mw_gemm_one_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
                                const mw_gemm_dsp *shape, int32_t pairs);
@@ -36,55 +36,45 @@ const int32_t *mw_gemm_two_dsp(int8_t *out, const uint32_t *columns, const int32
   "sxtb16 r2,r2\n sxtb16 r3,r3\n"                   \
   "smlad r7,r2,r4,r7\n smlad r9,r2,r5,r9\n"         \
   "smlad r11,r3,r4,r11\n smlad lr,r3,r5,lr\n"
-#define GEMM(NAME, STEPS, OFFSETS, RECORDS, REQUANTIZE)                                            \
-  __asm__(                                                                                         \
+#define GEMM(NAME, STEPS, OFFSETS, RECORDS, REQUANTIZE)                                           \
+  __asm__(                                                                                        \
       ".section .text." NAME ",\"ax\",%progbits\n"                                                \
-      ".syntax unified\n.thumb\n.p2align 5\n"                                                      \
-      ".global " NAME "\n.type " NAME ",%function\n.thumb_func\n"                                  \
-      NAME ":\n push {r4-r11,lr}\n sub sp,#52\n"                                                   \
-      "ldm r3,{r4-r7}\n" /* products, steps, blocks, next */                                       \
-      "lsr r8,r4,#1\n mov r9,#" STEPS "\n udiv r5,r8,r9\n mls r5,r5,r9,r8\n"                    \
-      "cbz r5,7f\n sub r5,r9,r5\n" /* missing steps */                                          \
-      "7: and r4,#1\n lsl r11,r5,#3\n str r11,[sp,#48]\n add r11,#8\n"                            \
-      "sub r1,r11\n str r1,[sp]\n lsl r9,r8,#3\n add r11,r9\n add r11,r1\n sub r11,#8\n str r11,[sp,#12]\n"       \
-      "add r9,r9,r4,lsl #3\n str r9,[sp,#32]\n"                                                    \
-      "ldr r11,[sp,#48]\n rsb r11,r11,#" RECORDS "+8\n add r11,r11,r4,lsl #2\n str r11,[sp,#4]\n"   \
-      "adr.w r11,1f\n add r5,r5,r5,lsl #1\n add r11,r11,r5,lsl #4\n orr r11,#1\n"              \
-      "str r11,[sp,#44]\n cbz r4,7f\n adr.w r11,5f\n orr r11,#1\n" /* blocks are Thumb code */     \
-      "7: str r11,[sp,#8]\n str r0,[sp,#16]\n str r7,[sp,#20]\n"                                   \
-      "lsl r7,#1\n sub r7,r7,r6,lsl #2\n str r7,[sp,#36]\n"                                        \
-      "lsl r8,#3\n add r8,r8,r4,lsl #2\n add r8,#" RECORDS "+8\n" /* bytes of a block */            \
-      "sub r1,r2,#" RECORDS "\n mla r6,r6,r8,r1\n str r6,[sp,#24]\n str r1,[sp,#28]\n"              \
-      "ldr r6,[sp,#88]\n str r6,[sp,#40]\n"                                                        \
-      /* A block: r0 columns, r1 weights. */                                                       \
-      "0: ldr r0,[sp]\n ldr r2,[sp,#4]\n ldr r3,[sp,#8]\n ldr r6,[r1,#" RECORDS "]\n"               \
-      "ldr r7,[r1,#" RECORDS "+4]\n ldr r10,[r1,#" RECORDS "+8]\n ldr r11,[r1,#" RECORDS "+12]\n"   \
+      ".syntax unified\n.thumb\n.p2align 5\n"                                                     \
+      ".global " NAME "\n.type " NAME ",%function\n.thumb_func\n"                                 \
+      NAME ":\n push {r4-r11,lr}\n sub sp,#44\n"                                                  \
+      "ldm r3,{r4-r7}\n" /* products, steps, blocks, next */                                      \
+      "lsl r8,r4,#2\n str r8,[sp,#32]\n add r9,r8,#" RECORDS "+8\n" /* bytes of a block */        \
+      "lsr r4,#1\n mov r10,#" STEPS "\n udiv r5,r4,r10\n mls r5,r5,r10,r4\n"                      \
+      "cbz r5,7f\n sub r5,r10,r5\n" /* missing steps */                                           \
+      "7: lsl r10,r5,#3\n rsb r11,r10,#" RECORDS "+8\n sub r1,#8\n add r8,r1\n str r8,[sp,#12]\n" \
+      "sub r1,r10\n strd r1,r11,[sp]\n"                                                           \
+      "adr.w r11,1f\n add r5,r5,r5,lsl #1\n add r11,r11,r5,lsl #4\n"                              \
+      "orr r11,#1\n str r11,[sp,#8]\n" /* the loop is Thumb code */                               \
+      "strd r0,r7,[sp,#16]\n lsl r7,#1\n sub r7,r7,r6,lsl #2\n ldr r4,[sp,#80]\n"                 \
+      "strd r7,r4,[sp,#36]\n"                                                                     \
+      "sub r1,r2,#" RECORDS "\n mla r6,r6,r9,r1\n strd r6,r1,[sp,#24]\n"                          \
+      /* A block: r0 columns, r1 weights. */                                                      \
+      "0: ldr r0,[sp]\n ldr r2,[sp,#4]\n ldr r3,[sp,#8]\n ldr r6,[r1,#" RECORDS "]\n"             \
+      "ldr r7,[r1,#" RECORDS "+4]\n ldr r10,[r1,#" RECORDS "+8]\n ldr r11,[r1,#" RECORDS "+12]\n" \
       "mov r8,r6\n mov r9,r7\n mov r12,r10\n mov lr,r11\n add r1,r2\n bx r3\n"                    \
-      ".p2align 2\n1:\n"                                                                           \
-      ".irp at," OFFSETS "\n"                                                                      \
-      "ldr r2,[r1,#\\at]\n ldr r3,[r1,#\\at+4]\n ldr r4,[r0,#\\at]\n ldr r5,[r0,#\\at+4]\n"        \
-      MAC ".endr\n"                                                                                \
+      ".p2align 2\n1:\n"                                                                          \
+      ".irp at," OFFSETS "\n"                                                                     \
+      "ldr r2,[r1,#\\at]\n ldr r3,[r1,#\\at+4]\n ldr r4,[r0,#\\at]\n ldr r5,[r0,#\\at+4]\n"       \
+      MAC ".endr\n"                                                                               \
       "ldr r2,[r1,#8*" STEPS "]!\n ldr r3,[r1,#4]\n ldr r4,[r0,#8*" STEPS "]!\n ldr r5,[r0,#4]\n" \
       MAC "ldr r2,[sp,#12]\n cmp r0,r2\n blo 1b\n"                                                \
-      "sub r6,r6,r7\n sub r8,r8,r9\n sub r10,r10,r11\n sub r12,r12,lr\n"                           \
-      REQUANTIZE                                                                                   \
-      "ldr r3,[sp,#20]\n ldr r2,[sp,#16]\n ldr r4,[sp,#24]\n"                                      \
-      "strb r8,[r2,r3]\n strb r6,[r2],#1\n strb r9,[r2,r3]\n strb r7,[r2],#1\n"                    \
-      "strb r12,[r2,r3]\n strb r10,[r2],#1\n strb lr,[r2,r3]\n strb r11,[r2],#1\n"                 \
-      "str r2,[sp,#16]\n cmp r1,r4\n bne 0b\n"                                                     \
-      /* The next pair. */                                                                         \
-      "ldr r3,[sp,#36]\n ldr r4,[sp,#40]\n ldr r5,[sp,#32]\n ldr r6,[sp]\n ldr r7,[sp,#12]\n"      \
-      "add r2,r3\n add r6,r5\n add r7,r5\n subs r4,#1\n beq 6f\n"                                  \
-      "ldr r1,[sp,#28]\n str r2,[sp,#16]\n str r4,[sp,#40]\n str r6,[sp]\n str r7,[sp,#12]\n"      \
-      "b 0b\n"                                                                                     \
-      "6: add r0,r1,#" RECORDS "\n add sp,#52\n pop {r4-r11,pc}\n"                                 \
-      /* An odd product: the columns' last, the weights' first. */                                 \
-      "5: ldr r2,[sp,#48]\n ldr r5,[sp,#12]\n ldr r3,[sp,#44]\n add r2,r1\n"                       \
-      "ldr r2,[r2,#4]\n ldr r4,[r5,#8]\n ldr r5,[r5,#12]\n"                                        \
-      "smlabb r6,r2,r4,r6\n smlabb r8,r2,r5,r8\n smlatb r10,r2,r4,r10\n smlatb r12,r2,r5,r12\n"    \
-      "sxtb16 r2,r2\n"                                                                             \
-      "smlabb r7,r2,r4,r7\n smlabb r9,r2,r5,r9\n smlatb r11,r2,r4,r11\n smlatb lr,r2,r5,lr\n"      \
-      "bx r3\n"                                                                                    \
+      "sub r6,r6,r7\n sub r8,r8,r9\n sub r10,r10,r11\n sub r12,r12,lr\n"                          \
+      REQUANTIZE                                                                                  \
+      "ldr r3,[sp,#20]\n ldr r2,[sp,#16]\n ldr r4,[sp,#24]\n"                                     \
+      "strb r8,[r2,r3]\n strb r6,[r2],#1\n strb r9,[r2,r3]\n strb r7,[r2],#1\n"                   \
+      "strb r12,[r2,r3]\n strb r10,[r2],#1\n strb lr,[r2,r3]\n strb r11,[r2],#1\n"                \
+      "str r2,[sp,#16]\n cmp r1,r4\n bne 0b\n"                                                    \
+      /* The next pair. */                                                                        \
+      "ldr r3,[sp,#36]\n ldr r4,[sp,#40]\n ldr r5,[sp,#32]\n ldr r6,[sp]\n ldr r7,[sp,#12]\n"     \
+      "add r2,r3\n add r6,r5\n add r7,r5\n subs r4,#1\n beq 6f\n"                                 \
+      "ldr r1,[sp,#28]\n str r2,[sp,#16]\n str r4,[sp,#40]\n str r6,[sp]\n str r7,[sp,#12]\n"     \
+      "b 0b\n"                                                                                    \
+      "6: add r0,r1,#" RECORDS "\n add sp,#44\n pop {r4-r11,pc}\n"                                \
       ".size " NAME ",.-" NAME "\n.text\n")
 /* Channels A have sums and offsets that are 256 fold. */
 GEMM("mw_gemm_one_dsp", "16", "8,16,24,32,40,48,56,64,72,80,88,96,104,112,120", "40",
@@ -127,28 +117,42 @@ static int8_t requantized_high(int32_t acc, const int32_t *c, int32_t steps) {
   return (int8_t)mw_two_step(acc >> 8, c[0], c[1], c[2]);
 }
 
-/* One pair of channels; `odd` is the halfword of an odd product's weights. Returns what follows its
- * constants. */
+/* acc + 256 fold and plain products of a pair of channels with two columns; n at least 1. */
+static void mac_pair(int32_t *raw, int32_t *low, const uint32_t *x, const int32_t *w,
+                     int32_t stride, int32_t n) {
+#if MW_HAS_DSP
+  int32_t a = raw[0], b = raw[1], c = low[0], d = low[1], e, f, g;
+  (void)stride;
+  __asm__ volatile(
+      "1: ldr %4,[%8],#4\n ldr %5,[%7],#8\n ldr %6,[%7,#-4]\n"
+      "smlad %0,%4,%5,%0\n smlad %1,%4,%6,%1\n sxtb16 %4,%4\n"
+      "smlad %2,%4,%5,%2\n smlad %3,%4,%6,%3\n subs %9,#1\n bne 1b"
+      : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "=&r"(e), "=&r"(f), "=&r"(g), "+r"(x), "+r"(w), "+r"(n)
+      :
+      : "cc", "memory");
+  raw[0] = a, raw[1] = b, low[0] = c, low[1] = d;
+#else
+  for (; n > 0; n--, x += 2, w += stride) {
+    uint32_t both = (uint32_t)*w, odd = mw_sxtb16(both);
+    raw[0] = mw_smlad(both, x[0], raw[0]), raw[1] = mw_smlad(both, x[1], raw[1]);
+    low[0] = mw_smlad(odd, x[0], low[0]), low[1] = mw_smlad(odd, x[1], low[1]);
+  }
+#endif
+}
+
+/* One pair of channels. Returns what follows its constants. */
 static const int32_t *pair(int8_t *out, const uint32_t *x, const int32_t *init,
-                           const int32_t *weights, int32_t stride, int32_t odd,
-                           const int32_t *constants, const mw_gemm_dsp *s) {
-  int32_t raw[2] = {init[0], init[0]}, low[2] = {init[1], init[1]};
-  MW_ROLLED
-  for (int32_t n = s->products >> 1; n > 0; n--, x += 2, weights += stride) {
-    uint32_t w = (uint32_t)*weights, b = mw_sxtb16(w);
-    raw[0] = mw_smlad(w, x[0], raw[0]), raw[1] = mw_smlad(w, x[1], raw[1]);
-    low[0] = mw_smlad(b, x[0], low[0]), low[1] = mw_smlad(b, x[1], low[1]);
-  }
-  for (int32_t j = 0; j < 2; j++) {
-    if (s->products & 1) {
-      raw[j] = mw_smlabb((uint32_t)odd, x[j], raw[j]);
-      low[j] = mw_smlabb((uint32_t)(int8_t)odd, x[j], low[j]);
-    }
-    int32_t high = (int32_t)((uint32_t)raw[j] - (uint32_t)low[j]);
-    out[j * s->next] = requantized_high(high, constants, s->steps);
-    out[j * s->next + 1] = requantized(low[j], constants + s->steps + 1, s->steps);
-  }
-  return constants + 2 * (s->steps + 1);
+                           const int32_t *weights, int32_t stride, const int32_t *constants,
+                           const mw_gemm_dsp *s) {
+  int32_t raw[2] = {init[0], init[0]}, low[2] = {init[1], init[1]}, steps = s->steps;
+  mac_pair(raw, low, x, weights, stride, s->products >> 1);
+  int8_t *other = out + s->next;
+  out[0] = requantized_high((int32_t)((uint32_t)raw[0] - (uint32_t)low[0]), constants, steps);
+  other[0] = requantized_high((int32_t)((uint32_t)raw[1] - (uint32_t)low[1]), constants, steps);
+  constants += steps + 1;
+  out[1] = requantized(low[0], constants, steps);
+  other[1] = requantized(low[1], constants, steps);
+  return constants + steps + 1;
 }
 
 #if !MW_HAS_DSP
@@ -156,13 +160,12 @@ static const int32_t *mw_gemm_blocks_dsp(int8_t *out, const uint32_t *columns,
                                          const int32_t *packed, const mw_gemm_dsp *s,
                                          int32_t pairs) {
   const int32_t *end = packed;
-  for (; pairs > 0; pairs--, out += 2 * s->next, columns += mw_pair_words(s->products)) {
+  for (; pairs > 0; pairs--, out += 2 * s->next, columns += s->products) {
     end = packed;
     for (int32_t block = 0; block < s->blocks; block++) {
-      const int32_t *odd = end + 4, *weights = odd + (s->products & 1);
-      const int32_t *constants = weights + 2 * (s->products >> 1);
-      constants = pair(out + 4 * block, columns, end, weights, 2, *odd, constants, s);
-      end = pair(out + 4 * block + 2, columns, end + 2, weights + 1, 2, *odd >> 16, constants, s);
+      const int32_t *weights = end + 4, *constants = weights + s->products;
+      constants = pair(out + 4 * block, columns, end, weights, 2, constants, s);
+      end = pair(out + 4 * block + 2, columns, end + 2, weights + 1, 2, constants, s);
     }
   }
   return end;
@@ -171,24 +174,32 @@ static const int32_t *mw_gemm_blocks_dsp(int8_t *out, const uint32_t *columns,
 
 /* The last channel of an odd number: its weights are plain bytes. */
 static void last(int8_t *out, const uint32_t *x, const int32_t *packed, const mw_gemm_dsp *s) {
-  int32_t n = s->products, sum[2] = {packed[0], packed[0]};
+  int32_t n = s->products >> 2, a = packed[0], b = a;
   packed++;
-  MW_ROLLED
-  for (; n >= 4; n -= 4, x += 4, packed++) {
+#if MW_HAS_DSP
+  int32_t c, d, e, f, g, h;
+  if (n)
+    __asm__ volatile(
+        "1: ldr %2,[%9],#4\n ldr %4,[%8],#16\n ldr %5,[%8,#-12]\n ldr %6,[%8,#-8]\n"
+        "ldr %7,[%8,#-4]\n sxtb16 %3,%2\n sxtb16 %2,%2,ror #8\n"
+        "smlad %0,%3,%4,%0\n smlad %1,%3,%5,%1\n smlad %0,%2,%6,%0\n smlad %1,%2,%7,%1\n"
+        "subs %10,#1\n bne 1b"
+        : "+r"(a), "+r"(b), "=&r"(c), "=&r"(d), "=&r"(e), "=&r"(f), "=&r"(g), "=&r"(h), "+r"(x),
+          "+r"(packed), "+r"(n)
+        :
+        : "cc", "memory");
+#endif
+  for (; n > 0; n--, x += 4, packed++) {
     uint32_t even = mw_sxtb16((uint32_t)*packed), odd = mw_sxtb16_ror8((uint32_t)*packed);
-    sum[0] = mw_smlad(odd, x[2], mw_smlad(even, x[0], sum[0]));
-    sum[1] = mw_smlad(odd, x[3], mw_smlad(even, x[1], sum[1]));
+    a = mw_smlad(odd, x[2], mw_smlad(even, x[0], a));
+    b = mw_smlad(odd, x[3], mw_smlad(even, x[1], b));
   }
-  if (n) {
-    uint32_t even = mw_sxtb16((uint32_t)*packed), odd = mw_sxtb16_ror8((uint32_t)*packed);
-    packed++;
-    for (int32_t j = 0; j < 2; j++) {
-      sum[j] = n > 1 ? mw_smlad(even, x[j], sum[j]) : mw_smlabb(even, x[j], sum[j]);
-      if (n > 2) sum[j] = mw_smlabb(odd, x[j + 2], sum[j]);
-    }
+  if (s->products & 2) {
+    uint32_t even = mw_sxtb16((uint32_t)*packed++);
+    a = mw_smlad(even, x[0], a), b = mw_smlad(even, x[1], b);
   }
-  out[0] = requantized(sum[0], packed, s->steps);
-  out[s->next] = requantized(sum[1], packed, s->steps);
+  out[0] = requantized(a, packed, s->steps);
+  out[s->next] = requantized(b, packed, s->steps);
 }
 
 void mw_gemm_s8_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
@@ -196,13 +207,11 @@ void mw_gemm_s8_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
   if (shape->blocks) packed = mw_gemm_blocks_dsp(out, columns, packed, shape, pairs);
   if (!shape->rest) return;
   out += 4 * shape->blocks;
-  for (; pairs > 0; pairs--, out += 2 * shape->next, columns += mw_pair_words(shape->products)) {
+  MW_ROLLED
+  for (; pairs > 0; pairs--, out += 2 * shape->next, columns += shape->products) {
     const int32_t *end = packed;
-    if (shape->rest & 2) {
-      const int32_t *odd = end + 2, *weights = odd + (shape->products & 1);
-      const int32_t *constants = weights + (shape->products >> 1);
-      end = pair(out, columns, end, weights, 1, *odd, constants, shape);
-    }
+    if (shape->rest & 2)
+      end = pair(out, columns, end, end + 2, 1, end + 2 + (shape->products >> 1), shape);
     if (shape->rest & 1) last(out + (shape->rest & 2), columns, end, shape);
   }
 }

@@ -11,7 +11,7 @@ static inline mw_window_dsp mw_window_of(const mw_conv2d_s8_dsp_params *p, int32
   int32_t strips = p->dilation_w > 1 ? p->kernel_w : 1;
   int32_t run = p->kernel_w / strips * p->in_c, quads = run >> 2;
   mw_window_dsp w = {quads, run & 3, p->kernel_h, row - run, 16 * quads * p->kernel_h * strips,
-                     p->stride_w * p->in_c - p->kernel_h * row, 4 * mw_pair_words(p->products)};
+                     p->stride_w * p->in_c - p->kernel_h * row, 4 * p->products};
   return w;
 }
 

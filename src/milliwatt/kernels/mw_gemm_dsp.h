@@ -3,8 +3,8 @@
  *
  * A column is one output pixel's window as int16 lanes, in the order in which weights are packed;
  * two of them lie interleaved: word 2 * i holds products 2 * i and 2 * i + 1 of the first, word
- * 2 * i + 1 those of the second; the last lane of an odd number of products is not read. Weights
- * know no other order than that of the lanes. mw_widen_s8_dsp makes columns from bytes in the order
+ * 2 * i + 1 those of the second. An odd number of products has one more whose weights are 0 and
+ * whose lane may be anything. Weights know no other order than that of the lanes. mw_widen_s8_dsp makes columns from bytes in the order
  * in which SXTB16 widens four of them, (b0, b2) and (b1, b3).
  *
  * Weights of two channels A (even) and B (odd) and one product are a halfword 256 * A + B. SMLAD
@@ -15,11 +15,10 @@
  * `packed`, words, is read once from front to back (compiler/rows/conv_dsp.py makes it):
  *   for each four channels (pairs A0 B0, A1 B1):
  *     256 * bias[A0] + bias[B0], bias[B0], 256 * bias[A1] + bias[B1], bias[B1],
- *     {A0 B0, A1 B1} of the last product where their number is odd,
  *     for every two products {A0 B0 twice}, {A1 B1 twice},
  *     for A0, B0, A1, B1: factor, offset (256 fold of A0 and A1) where steps is 1, or multiplier,
  *     half, right where it is 2;
- *   for two channels left over the same of one pair, an odd product in the low halfword;
+ *   for two channels left over the same of one pair;
  *   for one channel left over: bias, for every four products a word of bytes {0, 2, 1, 3} (an
  *   incomplete one of zeros), constants.
  * Constants are those of mw_one_step and mw_two_step in mw_dsp.h.
@@ -30,7 +29,7 @@
 #include "mw_dsp.h"
 
 typedef struct {
-  int32_t products; /* of a column, at least 2 */
+  int32_t products; /* of a column, even, at least 2 */
   int32_t steps;    /* of a requantization, 1 or 2 */
   int32_t blocks;   /* of four channels */
   int32_t next;     /* bytes from the first pixel's results to the second's; 0 for a lone pixel
@@ -44,9 +43,6 @@ typedef struct {
  * may be any bytes, such as rows of a workspace. */
 void mw_gemm_s8_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
                     const mw_gemm_dsp *shape, int32_t pairs);
-
-/* Words of a pair of columns. */
-static inline int32_t mw_pair_words(int32_t products) { return (products + 1) & ~1; }
 
 /* Where the bytes of a window are and go: `runs` runs of 4 * quads + left bytes. All whole fours
  * come first in a column, then all bytes that are left, in their own order. */

@@ -7,7 +7,7 @@ typedef struct {
   int32_t in_zero_point; /* what padded cells read as */
   int32_t clamp_min, clamp_max;
   int32_t padded;        /* 1: windows are cut from padded copies of their rows */
-  int32_t products;      /* kernel_h * kernel_w * in_c, at least 2 */
+  int32_t products;      /* kernel_h * kernel_w * in_c, to a multiple of 2 */
   int32_t steps;         /* of a requantization, 1 or 2 */
   int32_t pairs;         /* of columns that are made before they are multiplied */
   int32_t chunk;         /* blocks of four channels for which all pixels are passed over */

@@ -47,10 +47,11 @@ def lane_order(kernel: tuple[int, int], channels: int, dilation_w: int) -> np.nd
 def pack(rows: np.ndarray, steps: ChannelSteps) -> np.ndarray:
     """Weights s8 [channels, products], in the order of lanes, as words: kernels/mw_gemm_dsp.h."""
     channels, products = rows.shape
-    lanes = rows.astype(np.int32)
-    even, odd = channels & ~1, products & 1
+    lanes = np.zeros((channels, products + (products & 1)), np.int32)
+    lanes[:, :products] = rows
+    even = channels & ~1
     pairs = (256 * lanes[0:even:2] + lanes[1:even:2]).astype(np.int16)
-    words = np.ascontiguousarray(pairs[:, : products - odd]).view("<i4")
+    words = np.ascontiguousarray(pairs).view("<i4")
     first = steps.records[:, 0].astype(np.int64)
     start = np.stack([256 * first[0:even:2] + first[1:even:2], first[1:even:2]], axis=1)
     start = start.astype(np.int32)
@@ -60,12 +61,7 @@ def pack(rows: np.ndarray, steps: ChannelSteps) -> np.ndarray:
     parts: list[np.ndarray] = []
     for pair in range(0, even // 2, 2):
         some = slice(pair, min(pair + 2, even // 2))
-        parts.append(start[some].reshape(-1))
-        if odd:
-            last = np.zeros(2, np.int16)
-            last[: len(pairs[some])] = pairs[some, -1]
-            parts.append(last.view("<i4"))
-        parts.append(words[some].T.reshape(-1))
+        parts += [start[some].reshape(-1), words[some].T.reshape(-1)]
         parts.append(constants[2 * some.start : 2 * some.stop].reshape(-1))
     if channels & 1:
         plain = np.zeros((products + 3) & ~3, np.int8)
@@ -95,8 +91,8 @@ class _Window:
 
     @property
     def products(self) -> int:
-        """Products of an output."""
-        return int(self.weight[0].size)
+        """Products of an output, an odd number with one more of weight 0."""
+        return int(self.weight[0].size + 1) & ~1
 
 
 def _window(node: Node) -> _Window:
@@ -128,7 +124,7 @@ def fits(node: Node) -> bool:
     if node.op is Op.DEPTHWISE_CONV2D and node.src[0].type.shape[3] != 1:
         return False
     window = _window(node)
-    if window.products < 2:
+    if window.weight[0].size < 2:
         return False
     rows = window.weight.reshape(len(window.weight), -1)
     even = len(rows) & ~1
@@ -150,7 +146,7 @@ def _words(node: Node) -> int:
     channels, products = int(window.weight.shape[0]), window.products
     words = channels // 4 * _block_words(node)
     if channels & 2:
-        words += 2 + (products + 1) // 2 + 2 * (steps.steps + 1)
+        words += 2 + products // 2 + 2 * (steps.steps + 1)
     if channels & 1:
         words += 1 + (products + 3) // 4 + steps.steps + 1
     return words
@@ -167,7 +163,7 @@ def _chunk(node: Node, most: int) -> int:
 
 
 def _pair_bytes(window: _Window) -> int:
-    return 8 * ((window.products + 1) // 2)
+    return 4 * window.products
 
 
 def _all_pairs(node: Node) -> int:
@@ -256,7 +252,6 @@ def work(node: Node, copy: int, keep: bool = False) -> Mapping[str, float]:
         "row_bytes": rows * _row_bytes(node, window),
         "blocks": blocks,
         "two_step_blocks": blocks * (steps.steps - 1),
-        "odd_blocks": blocks * (window.products & 1),
         "steps": blocks * (window.products // 2),
         "left_outputs": 2 * pairs * (channels % 4),
         "left_macs": 2 * pairs * (channels % 4) * window.products,
