@@ -8,11 +8,12 @@
  *
  * Inner loop, 4 channels x 2 columns: for two products 4 loads (5 cycles: neighbours pipeline),
  * 8 SMLAD and 2 SXTB16 make 16 MACs: 15 cycles, 0.94 a MAC. 8 sums, 2 pointers, 2 words of weights
- * and 2 of activations are all 14 registers, so what else is needed waits on the stack. As many
- * such steps of 48 bytes are unrolled as fit the flash's instruction cache of 1 KiB together with
- * the rest of a block: 16 in one step, 14 in two. A number of steps that is no multiple enters the
- * loop in the middle. Around it 8 results take 60 cycles in one step, 91 in two, 5 of them for each
- * turn of the loop but the last.
+ * and 2 of activations are all 14 registers, so what else is needed waits on the stack. In one step
+ * 16 such steps of 48 bytes are unrolled: with the rest of a block they just fit the flash's
+ * instruction cache of 1 KiB. In two, which is rarer, 8, for a smaller image. A number of steps
+ * that is no multiple enters the loop in the middle. A turn of the loop takes 5 cycles beside its
+ * steps; with one turn 8 results take 64 around it in one step, 93 in two.
+ * Of channels left over, two take 12 cycles for 8 MACs, the last one of an odd number 15.
  */
 #include "mw_gemm_dsp.h"
 
@@ -23,7 +24,7 @@
  * words, 16 where results go, 20 bytes to the second column's, 24 the last block, 28 the one before
  * the first, 32 bytes of a pair, 36 bytes from a pair's last results to the next pair's, 40 pairs;
  * the caller's are at 80.
- * A block is told by an address `RECORDS` bytes before it: that of the one before's last weights. */
+ * A block is told by an address RECORDS bytes before it: that of the one before's last weights. */
 const int32_t *mw_gemm_one_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
                                const mw_gemm_dsp *shape, int32_t pairs);
 const int32_t *mw_gemm_two_dsp(int8_t *out, const uint32_t *columns, const int32_t *packed,
@@ -91,7 +92,7 @@ GEMM("mw_gemm_one_dsp", "16", "8,16,24,32,40,48,56,64,72,80,88,96,104,112,120", 
   "add r0,r4," #a ",asr #31\n add r2,r4," #b ",asr #31\n"                               \
   "smmlar " #a "," #a ",r3,r0\n smmlar " #b "," #b ",r3,r2\n"                           \
   "asr " #a "," #a ",r5\n asr " #b "," #b ",r5\n ssat " #a ",#8," #a "\n ssat " #b ",#8," #b "\n"
-GEMM("mw_gemm_two_dsp", "14", "8,16,24,32,40,48,56,64,72,80,88,96,104", "56",
+GEMM("mw_gemm_two_dsp", "8", "8,16,24,32,40,48,56", "56",
      "asr r6,#7\n asr r8,#7\n asr r10,#7\n asr r12,#7\n"
      "lsl r7,#1\n lsl r9,#1\n lsl r11,#1\n lsl lr,#1\n"
      TWO(r6, r8, 8) TWO(r7, r9, 20) TWO(r10, r12, 32) TWO(r11, lr, 44));

@@ -4,8 +4,8 @@
  * A column is one output pixel's window as int16 lanes, in the order in which weights are packed;
  * two of them lie interleaved: word 2 * i holds products 2 * i and 2 * i + 1 of the first, word
  * 2 * i + 1 those of the second. An odd number of products has one more whose weights are 0 and
- * whose lane may be anything. Weights know no other order than that of the lanes. mw_widen_s8_dsp makes columns from bytes in the order
- * in which SXTB16 widens four of them, (b0, b2) and (b1, b3).
+ * whose lane may be anything. Weights know no other order than that of the lanes. mw_widen_s8_dsp
+ * makes columns from bytes in the order in which SXTB16 widens four, (b0, b2) and (b1, b3).
  *
  * Weights of two channels A (even) and B (odd) and one product are a halfword 256 * A + B. SMLAD
  * with two of them sums 256 * a + b; SXTB16 leaves the B's, and SMLAD with those sums b. In the end
