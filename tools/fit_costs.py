@@ -26,7 +26,7 @@ from tools.cost_grid import layers  # noqa: E402
 
 from milliwatt.compiler.aim import AIMS, Aim  # noqa: E402
 from milliwatt.compiler.bind import TABLE, choices, kernel_sources  # noqa: E402
-from milliwatt.compiler.cost import ANY_DSP, ANY_KERNEL, FLASH_BYTES, source_key  # noqa: E402
+from milliwatt.compiler.cost import ANY_DSP, ANY_KERNEL, UNPRICED, source_key  # noqa: E402
 from milliwatt.compiler.lifetimes import LEAVES  # noqa: E402
 from milliwatt.compiler.pipeline import run_passes  # noqa: E402
 from milliwatt.compiler.rows.row import plain_work  # noqa: E402
@@ -74,7 +74,7 @@ def samples(core: str) -> Iterator[tuple[Case, int]]:
 
 def fit(rows: Sequence[Sample]) -> dict[str, float]:
     """Non-negative coefficients of the counts, least squares of relative errors."""
-    names = sorted({name for work, _ in rows for name in work} - {FLASH_BYTES})
+    names = sorted({name for work, _ in rows for name in work} - UNPRICED)
     counts = np.array([[work.get(name, 0) for name in names] for work, _ in rows], np.float64)
     cycles = np.array([c for _, c in rows], np.float64)
     found, _ = nnls(counts / cycles[:, None], np.ones(len(rows)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from milliwatt.compiler.bind import Call
 from milliwatt.compiler.board import Board
-from milliwatt.compiler.cost import stall_cycles, weight_bytes
+from milliwatt.compiler.cost import MULTIPLIES, stall_cycles, weight_bytes
 from milliwatt.ir.graph import Node
 from milliwatt.ir.ops import OPS
 from milliwatt.ir.types import DType
@@ -35,7 +35,7 @@ def lower_bound(node: Node, call: Call, board: Board) -> Bound | None:
     kinds = [s.type for s in node.src]
     macs = OPS[node.op].macs(node.attrs, node.type, kinds)
     # A kernel that needs fewer multiplications than the plain formula says so (Winograd).
-    products = call.work.get("multiplies", macs)
+    products = call.work.get(MULTIPLIES, macs)
     rate, unit = _best_rate(node, board)
     multiply = products * rate
     constants = weight_bytes(node, call)

@@ -25,6 +25,9 @@ from milliwatt.ir.graph import Node
 from milliwatt.ir.types import Quant, Type
 
 FLASH_BYTES = "flash_bytes"
+MULTIPLIES = "multiplies"
+UNPRICED = frozenset({FLASH_BYTES, MULTIPLIES})
+"""Counts without a coefficient: what the board prices, and what only lower bounds ask for."""
 ANY_KERNEL = "*"
 ANY_DSP = "*_dsp"
 ANY_CORE = "cortex-m4"
@@ -67,7 +70,7 @@ def _core_cycles(node: Node, call: Call, table: Coefficients) -> float:
     parts = [(1, call)] if call.rows is None else list(_strips(call.rows))
     rows = [table.get(part.kernel.removeprefix("mw_")) for _, part in parts]
     pairs = zip(rows, parts, strict=True)
-    known = [row for row, (_, part) in pairs if row and part.work.keys() - {FLASH_BYTES} <= {*row}]
+    known = [row for row, (_, part) in pairs if row and part.work.keys() - UNPRICED <= {*row}]
     if len(known) < len(rows):
         row = table[ANY_DSP if "_dsp" in call.kernel else ANY_KERNEL]
         return _price(plain_work(node), row)

@@ -182,6 +182,7 @@ def work(node: Node) -> Mapping[str, float]:
         "parts": 0 if plan.part >= count else rows * blocks * -(-count // plan.part),
         "singles": rows * single,
         "single_macs": rows * single * count,
+        "multiplies": rows * (channels - single) * count * 3 // 4 + rows * single * count,
         "flash_bytes": rows * channels * (count + 4),
     }
 

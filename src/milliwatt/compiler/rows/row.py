@@ -104,7 +104,7 @@ class Row:
     fits on each core. "flash_bytes" is special: bytes of constants that the kernel streams from
     flash, each time it does (weights read once per output row count once per row); they are
     priced by the board's flash, not fitted; "multiplies" tells reports of a kernel that needs fewer
-    than the MACs (Winograd), and is fitted like any. Without `work` the counts are `plain_work`.
+    than the MACs (Winograd) and costs nothing. Without `work` the counts are `plain_work`.
     """
 
     op: Op

@@ -132,6 +132,7 @@ def work(node: Node, scheme: Scheme, group: int) -> Mapping[str, float]:
         "turns": blocks * -(-outputs // (2 * group)),
         "groups": groups,
         "steps": groups * (channels // 2),
+        "multiplies": tiles * scheme.positions * channels * outputs,
         "flash_bytes": 2 * blocks * scheme.positions * channels * outputs,
     }
 
