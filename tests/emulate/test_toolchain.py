@@ -304,6 +304,16 @@ def test_old_objects_are_dropped(
     assert {p.name for p in (fresh_cache / "objects").iterdir()} == {"3.o", "4.o", "5.o"}
 
 
+def test_objects_in_use_are_not_dropped(
+    fresh_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However full the cache: another process may be about to link what it has just made."""
+    monkeypatch.setattr("milliwatt.compiler.cache._KEEP", 4)
+    for i in range(8):
+        cached(f"{i}.o", lambda path: path.write_bytes(b"x") and None, tmp_path)
+    assert len(list((fresh_cache / "objects").iterdir())) == 8
+
+
 def test_keys_do_not_run_together() -> None:
     assert key("ab", "c") != key("a", "bc")
 

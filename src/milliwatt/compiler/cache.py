@@ -9,12 +9,15 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from milliwatt.errors import MilliwattError
 
-_KEEP = 1000
+_KEEP = 3000
+_IN_USE_S = 3600
+"""Files touched within this time stay: another process may be about to link them."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What compilers and zig's own cache say on a full disk or a used-up quota.
 _SAYS_FULL = re.compile(r"no ?space ?left|disk ?quota|quota exceeded", re.IGNORECASE)
@@ -103,14 +106,15 @@ def _keep(made: Path, kept: Path) -> None:
         raise
     others = list(kept.parent.iterdir())
     if len(others) > _KEEP:
-        # Another process may delete the same files at the same time.
-        ages = {path: _age(path) for path in others}
-        for path in sorted(others, key=ages.__getitem__)[: len(others) - _KEEP // 2]:
+        touched = {path: _touched(path) for path in others}
+        for path in sorted(others, key=touched.__getitem__)[: len(others) - _KEEP // 2]:
+            # Another process may touch or delete the same files at the same time.
             with contextlib.suppress(OSError):
-                path.unlink()
+                if time.time() - path.stat().st_mtime > _IN_USE_S:
+                    path.unlink()
 
 
-def _age(path: Path) -> float:
+def _touched(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
