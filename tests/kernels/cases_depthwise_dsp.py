@@ -98,12 +98,34 @@ def taps(count: int) -> Iterator[Node]:
         yield depthwise((*size, option["channels"]), kernel, option)
 
 
+def one_line(count: int) -> Iterator[Node]:
+    """Kernels of one line, 2 to 16 taps and more: every count of results around six, odd channels,
+    rows and columns, several lines."""
+    options = {**_OPTIONS, "clamp": (NO_CLAMP, NO_CLAMP, RELU, (-1.0, 1.0))}
+    for option in grid(
+        count,
+        taps=(*range(2, 17), 19, 23),
+        results=(*range(1, 14), 24),
+        channels=(1, 2, 3, 4, 5, 7, 8, 11),
+        lines=(1, 1, 1, 3),
+        across=(True, False),
+        padding=("same", (0, 0, 0, 0), (0, 0, 0, 0)),
+        **options,
+    ):
+        n, lines = option["taps"], option["lines"]
+        run = option["results"] if option["padding"] == "same" else option["results"] + n - 1
+        size, kernel = ((lines, run), (1, n)) if option["across"] else ((run, lines), (n, 1))
+        option["stride"] = (1, 1)
+        yield depthwise((*size, option["channels"]), kernel, option)
+
+
 CASES: tuple[Case, ...] = tuple(
     (f"{name}-s8-{number}", node)
     for name, nodes in (
         ("depthwise_dsp_three", three(1, 30)),
         ("depthwise_dsp_three_two", three(2, 30)),
         ("depthwise_dsp_taps", taps(40)),
+        ("depthwise_dsp_line", one_line(60)),
         ("depthwise_dsp_wide", (layer(s, 1) for s in ((48, 48, 5), (60, 40, 3)))),
         ("depthwise_dsp_wide_two", (layer(s, 2) for s in ((48, 48, 5), (61, 41, 3)))),
     )

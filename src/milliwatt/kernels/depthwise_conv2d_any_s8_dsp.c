@@ -3,8 +3,9 @@
  *
  * out[n,y,x,c] = requantize(bias[c] + sum_t in[n,tap t,c] * w[c,t]), brought within the clamp; taps
  * outside the image read as in_zero_point. Requantization takes one step or two (mw_dsp.h), the
- * two as acc + (acc * (2 * multiplier - 2^32) + 2^31 >> 32) and, of that x, (x + (x >> 31)) *
- * 2^(32 - right) + 2^31 >> 32, to which the zero point comes: SMMLAR, ADD, SMMLAR, SSAT.
+ * two as x = acc + (acc * (2 * multiplier - 2^32) + 2^31 >> 32) and
+ * (x * (2^(32 - right) + 1) + 2^31 >> 32) + zero_point: SMMLAR, SMMLAR, SSAT. The one that is added
+ * to the power of two takes from a negative x what rounds its halves away from zero.
  *
  * Inner loop, six results of a line: a channel's weights become words once, E = (w0, w1), (w2, w3)
  * .. for even results and O = (0, w0), (w1, w2) .. for odd ones. Word j of the pixels meets E j and
@@ -13,7 +14,8 @@
  *
  * Layouts: in [N,H,W,C], out [N,H',W',C]; runs are rows or columns (mw_op_dsp_depthwise.h),
  * weights [C][line][run]; records {bias, factor, offset, 0} or {bias, 2 * multiplier - 2^32,
- * zero_point, 2^(32 - right)}. Ranges: |acc| < 2^30, right > 1, checked when packing. Workspace:
+ * zero_point, 2^(32 - right) + 1}. Ranges: |acc| < 2^30, right > 1, right < 12 or |x| below
+ * 2^(32 - right), checked when packing. Workspace:
  * buffer_lines * 4 * line_bytes, see mw_plane_dsp.h, then lines_kernel * words * 8 for weights,
  * words = run_kernel / 2 + 1 rounded up to a multiple of 3; a line holds what the last six results
  * read, used or not. Overlap: as depthwise_conv2d_s8_dsp. Rounding: TFLite's two.
@@ -147,7 +149,6 @@ __asm__(
     "5:\n"
     "  .irp a, r6, r7, r8, r9, r10, r11\n"
     "  smmlar \\a, \\a, r3, \\a\n"
-    "  add \\a, \\a, \\a, asr #31\n"
     "  smmlar \\a, \\a, r5, r4\n"
     "  ssat \\a, #8, \\a\n"
     "  .endr\n"
@@ -225,12 +226,7 @@ static void mw_taps_lines(int8_t *out, const int16_t *plane, const int8_t *weigh
       int32_t y = i / run->count, at = i % run->count;
       const int16_t *from = plane + (c * run->line_bytes + y * run->down) / 2 + at;
       int32_t acc = mw_taps_sum(from, weights, record[0], run);
-      int32_t result = mw_one_step(acc, record[1], record[2]);
-      if (run->steps == 2) {
-        int32_t x = mw_wrap_add(acc, mw_smmulr(acc, record[1]));
-        result = mw_ssat8(mw_wrap_add(mw_smmulr(x + (x >> 31), record[3]), record[2]));
-      }
-      out[y * run->line + at * run->step + c] = (int8_t)result;
+      out[y * run->line + at * run->step + c] = (int8_t)mw_plane_result(acc, record);
     }
   }
 }

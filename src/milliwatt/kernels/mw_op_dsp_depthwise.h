@@ -22,5 +22,7 @@ void mw_depthwise_conv2d_s2_s8_dsp(int8_t *out, const int8_t *in,
                                    const mw_depthwise_dsp_params *params, void *workspace);
 void mw_depthwise_conv2d_any_s8_dsp(int8_t *out, const int8_t *in,
                                     const mw_depthwise_dsp_params *params, void *workspace);
+void mw_depthwise_conv2d_taps_s8_dsp(int8_t *out, const int8_t *in,
+                                     const mw_depthwise_dsp_params *params, void *workspace);
 
 #endif

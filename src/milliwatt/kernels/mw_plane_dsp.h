@@ -35,6 +35,16 @@ typedef struct {
 typedef void mw_plane_kernel(int8_t *out, const int16_t *plane, const int8_t *weights,
                              const int32_t *record, const mw_plane_run *run);
 
+#if !MW_HAS_DSP
+/* A sum by its record {bias, factor, offset, 0} or {bias, 2 * multiplier - 2^32, zero_point,
+ * 2^(32 - right) + 1}; the one takes from a negative x what rounds its halves away from zero. */
+static inline int32_t mw_plane_result(int32_t acc, const int32_t *record) {
+  if (record[3] == 0) return mw_one_step(acc, record[1], record[2]);
+  int32_t x = mw_wrap_add(acc, mw_smmulr(acc, record[1]));
+  return mw_ssat8(mw_wrap_add(mw_smmulr(x, record[3]), record[2]));
+}
+#endif
+
 /* Two pixels; lines are filled and moved by words, read and written by halfwords. */
 #if defined(__GNUC__)
 typedef uint32_t __attribute__((__may_alias__)) mw_pixels_word;

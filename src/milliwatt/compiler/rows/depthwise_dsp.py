@@ -6,7 +6,7 @@ The run is the image axis that the inner loop walks; rows or columns, whichever 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from milliwatt.ir.ops.conv import is_plain
 
 BUFFER_BYTES = 2200
 """What the buffer of four channels may take, unless one window's lines take more."""
+BODIES = (3, 5, 7, 10)
+"""Tap counts that depthwise_conv2d_taps_s8_dsp has bodies for; those between take the next."""
 WIDE = 3
 """A wide buffer may take this part of the input's bytes: fewer blocks, fewer lines moved."""
 
@@ -123,6 +125,23 @@ def any_counts(node: Node, plan: Plan) -> Mapping[str, float]:
     }
 
 
+def taps_plan_of(node: Node) -> Plan | None:
+    """The plan of depthwise_conv2d_taps_s8_dsp; None where the kernel is no short line."""
+    for columns in (False, True):
+        found = _any_plan(node, columns=columns)
+        if found is not None and found.lines.kernel == 1 < found.run.kernel <= BODIES[-1]:
+            taps = next(b for b in BODIES if b >= found.run.kernel)
+            return replace(found, run=replace(found.run, kernel=taps), words=0)
+    return None
+
+
+def taps_counts(node: Node, plan: Plan) -> Mapping[str, float]:
+    """Loop bodies of depthwise_conv2d_taps_s8_dsp, for the cost model."""
+    counted = any_counts(node, plan)
+    kept = {k: v for k, v in counted.items() if k not in ("words", "steps")}
+    return kept | {"taps": counted["sixes"] * plan.run.kernel}
+
+
 def plans(node: Node, wide: bool = False) -> tuple[Plan, Plan]:
     """The plan that walks rows, and the one that walks columns."""
     height, width = axes_of(node)
@@ -198,6 +217,7 @@ def _lower(node: Node, plan: Plan) -> Lowered:
     assert steps is not None
     run, lines = plan.run, plan.lines
     weight = node.src[1].value[0].transpose((2, 1, 0) if plan.columns else (2, 0, 1))
+    weight = np.pad(weight, ((0, 0), (0, 0), (0, run.kernel - weight.shape[2])))
     x, out = node.src[0].type, node.type
     return Lowered(
         (
@@ -225,12 +245,13 @@ def _lower(node: Node, plan: Plan) -> Lowered:
 
 
 def _records(steps: ChannelSteps, zero_point: int) -> np.ndarray:
-    """Of two steps, both are rounded products: {bias, 2 * multiplier - 2^32, zero_point, power}."""
+    """Of two steps, both are rounded products: {bias, 2 * multiplier - 2^32, zero_point, power};
+    the power of two and one, see kernels/mw_plane_dsp.h."""
     if steps.steps == 1:
         return steps.records
     bias, multiplier, _, right = steps.records.astype(np.int64).T
     zeros = np.full(len(bias), zero_point)
-    return np.column_stack([bias, 2 * multiplier - 2**32, zeros, 1 << (32 - right)]).astype(
+    return np.column_stack([bias, 2 * multiplier - 2**32, zeros, (1 << (32 - right)) + 1]).astype(
         np.int32
     )
 
@@ -267,8 +288,19 @@ def _any(node: Node) -> bool:
     if not near or not _planes(node) or any_plan_of(node) is None:
         return False
     steps = _steps(node)
-    # A right shift of one would take a power of two beyond 32 bits.
-    return steps is not None and (steps.steps == 1 or int(steps.records[:, 3].min()) > 1)
+    return steps is not None and (steps.steps == 1 or _two_roundings(steps))
+
+
+def _two_roundings(steps: ChannelSteps) -> bool:
+    """A right shift of one would take a power of two beyond 32 bits; above 11 a value could be
+    beyond 2^(32 - right) and its result still an int8."""
+    right = steps.records[:, 3].astype(np.int64)
+    small = np.abs(steps.reach).max(axis=1) < 1 << (32 - right)
+    return bool((right > 1).all() and ((right < 12) | small).all())
+
+
+def _taps(node: Node) -> bool:
+    return _any(node) and taps_plan_of(node) is not None
 
 
 def _is_whole(plan: Plan) -> bool:
@@ -349,6 +381,13 @@ def _three_rows(stride: int, kernel: str) -> tuple[Row, ...]:
 ROWS = (
     *_three_rows(1, "depthwise_conv2d_s8_dsp"),
     *_three_rows(2, "depthwise_conv2d_s2_s8_dsp"),
+    _row(
+        "depthwise_conv2d_taps_s8_dsp",
+        _taps,
+        "one output per input channel, a line of 2 to 10 taps that moves by one along itself",
+        taps_plan_of,
+        taps_counts,
+    ),
     _row(
         "depthwise_conv2d_any_s8_dsp",
         _any,
