@@ -48,7 +48,9 @@ __asm__(
     "cmp r3,#0\n ite eq\n moveq r7,#4\n subne r7,r6,#4\n" /* to the next pixel's column */
     "sub r8,r5,#1\n orrs r8,r4\n beq 9f\n"
     "cmp r12,#1\n it eq\n cmpeq r4,#0\n beq 15f\n"
-    "cmp r12,#2\n it eq\n cmpeq r4,#1\n it eq\n cmpeq r5,#3\n beq 20f\n"
+    /* A strip of a dilated window has three runs of nine too, but its tail elsewhere. */
+    "ldr r8,[lr,#16]\n cmp r12,#2\n it eq\n cmpeq r4,#1\n it eq\n cmpeq r5,#3\n"
+    "it eq\n cmpeq r8,#96\n beq 20f\n"
     /* Any window. r2 where the next byte that is left goes, r3 runs. On the stack: 0 the column, 4
      * bytes to the next one, 48 pixels. */
     "str r7,[sp,#4]\n"
