@@ -88,6 +88,12 @@ def _work(node: Node, conv: Row, least: int) -> Mapping[str, float]:
     return {**counts, "bands": bands, "added": node.type.size}
 
 
+def _by_bands(conv: Row) -> bool:
+    """Whether a row's kernel is run band by band; keeping all columns would gain nothing there."""
+    keeps = isinstance(conv.lower, partial) and conv.lower.keywords.get("keep", False)
+    return conv.op is Op.CONV2D and conv.kernel == "conv2d_s8_dsp" and not keeps
+
+
 ROWS = tuple(
     Row(
         Op.CONV2D_ADD,
@@ -104,5 +110,5 @@ ROWS = tuple(
     )
     for least in BANDS
     for conv in conv_dsp.ROWS
-    if (conv.op, conv.kernel) == (Op.CONV2D, "conv2d_s8_dsp")
+    if _by_bands(conv)
 )
