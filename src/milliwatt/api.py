@@ -185,7 +185,8 @@ def build(
         stack_bytes=stack_bytes,
         measured=known_cycles(graph, target, aim, toolchain, measure=measure),
     )
-    return Firmware(graph, built.found.program, built.firmware, toolchain, stack_bytes)
+    program, image = built.found.program, built.firmware
+    return Firmware(graph, program, image, toolchain, stack_bytes, built.compiled_for)
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,8 @@ class Firmware:
 
     Sizes in bytes: `flash_bytes` = `code_bytes` + `weight_bytes`; `arena_bytes` is the one buffer
     that holds activations; `static_ram_bytes` is all RAM with a fixed address, arena included;
-    `stack_bytes` is the RAM kept for the stack, which a board needs on top.
+    `stack_bytes` is the RAM kept for the stack, which a board needs on top. `compiled_for` is the
+    aim whose compiler flag was used: "flash" may be that of an image with a flash budget.
     """
 
     graph: Graph
@@ -202,6 +204,7 @@ class Firmware:
     image: Image
     toolchain: str
     stack_bytes: int = STACK_BYTES
+    compiled_for: str = "speed"
 
     def __repr__(self) -> str:
         sizes = f"{self.flash_bytes:,} flash, {self.static_ram_bytes:,} RAM bytes"
@@ -306,7 +309,7 @@ class Firmware:
         that leaves a wrong output or state. Takes some builds and runs of a second or so each;
         errors as in `run`.
         """
-        target = Target(self.board, self.toolchain, self.image.optimize, self.stack_bytes)
+        target = Target(self.board, self.toolchain, self.compiled_for, self.stack_bytes)
         inputs = self._inputs(x, stream)
         if stream:
             return first_stream_divergence(self.graph, self.program, target, inputs)

@@ -7,10 +7,11 @@ the aim picks a stair. Passes that trade memory for time are tried both ways.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from milliwatt.compiler.aim import Aim
 from milliwatt.compiler.alias import root
@@ -40,19 +41,24 @@ _MOST_TIMES, _MOST_BYTES = 1.4, 7168
 
 @dataclass(frozen=True)
 class Spare:
-    """Bytes that an image takes beside what is predicted, as a link has shown."""
+    """Bytes that an image takes beside what is predicted, as a link has shown.
+
+    `stack_bytes` of the RAM are what is kept for the stack.
+    """
 
     flash_bytes: int = 0
     ram_bytes: int = 0
+    stack_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found. `cycles` are predicted, of each node and of one inference."""
+    """What a search found: predicted cycles of each node and bytes; a better one's rank is less."""
 
     program: Program
     cycles: Mapping[Node, float]
     flash_bytes: int
+    rank: Rank
 
     @property
     def total_cycles(self) -> float:
@@ -67,28 +73,37 @@ def search(
     *,
     measured: Measured | None = None,
     spare: Spare | None = None,
+    flag: str | None = None,
 ) -> Found:
     """Choose a kernel for every node of `graph`, which is as loaded, and plan its memory.
 
     Args:
         measured: cycles of layers that have run; the others are predicted.
         spare: what an earlier build took beside what was predicted; it counts for the budgets.
+        flag: -O2 or -Os, of which the sizes of code are; the aim's own by default.
     Raises: InvalidGraph, UnsupportedOp naming a node; DoesNotFit naming the layer that needs the
         most where a budget cannot be met.
     """
+    flag = flag or OPTIMIZE[aim.optimize]
     found = [
-        _Candidates(verify(each), board, aim, measured or {}, spare or Spare())
+        _Candidates(verify(each), board, aim, measured or {}, spare or Spare(), flag)
         for each in graphs_of(verify(graph), board, aim)
     ]
-    most = _most_bytes(found, aim)
+    best = _best(found, _most_bytes(found, aim)) or _best(found, math.inf)
+    if best is None:
+        raise DoesNotFit(_why(found, board, aim))
+    rank, candidates, stair = best
+    return candidates.found(rank, stair)
+
+
+def _best(found: Sequence[_Candidates], most: float) -> tuple[Rank, _Candidates, Stair] | None:
+    """The best that keeps the budgets and a peak of `most` bytes, of all graphs, if any does."""
     best: tuple[Rank, _Candidates, Stair] | None = None
     for each in found:
         picked = each.pick(most)
         if picked is not None and (best is None or picked[0] < best[0]):
             best = picked[0], each, picked[1]
-    if best is None:
-        raise DoesNotFit(_why(found, board, aim))
-    return best[1].found(best[2])
+    return best
 
 
 def _most_bytes(found: Sequence[_Candidates], aim: Aim) -> float:
@@ -139,11 +154,11 @@ class _Candidates:
     """One graph after the passes, what may compute it, and which of that the aim prefers."""
 
     def __init__(
-        self, graph: Graph, board: Board, aim: Aim, measured: Measured, spare: Spare
+        self, graph: Graph, board: Board, aim: Aim, measured: Measured, spare: Spare, flag: str
     ) -> None:
         """Price every node's options."""
         self.graph, self.board, self.aim, self.spare = graph, board, aim, spare
-        self.flag = OPTIMIZE[aim.optimize]
+        self.flag = flag
         self.options = options_of(graph, board, target_of(board), measured)
 
     @functools.cached_property
@@ -216,11 +231,17 @@ class _Candidates:
         *_, least = levels(self.options, self.flag)
         return next(staircase(self.graph, least)), self.smallest, self.stairs[0]
 
-    def found(self, stair: Stair) -> Found:
+    def found(self, rank: Rank, stair: Stair) -> Found:
         """The program of a stair."""
         cycles = {node: option.cycles for node, option in stair.chosen.items()}
         program = bind_program(self.graph, stair.call)
-        return Found(program, cycles, self.flash_bytes(stair) - self.spare.flash_bytes)
+        return Found(program, cycles, self.flash_bytes(stair) - self.spare.flash_bytes, rank)
+
+    def under(self, aim: Aim) -> _Candidates:
+        """The same for another aim."""
+        made = copy.copy(self)
+        made.aim = aim
+        return made
 
 
 def _why(found: Sequence[_Candidates], board: Board, aim: Aim) -> str:
@@ -235,15 +256,16 @@ def _why(found: Sequence[_Candidates], board: Board, aim: Aim) -> str:
         lines.append(
             f"{flash - aim.flash_bytes:,} bytes of flash are missing (the smallest choice takes "
             f"{flash:,}, {aim.flash_bytes:,} allowed; most by {node.name} ({node.op}), "
-            f"{sizes[node]:,} of constants"
-            + ("" if aim.optimize == "flash" else '; optimize="flash" compiles for size')
-            + ")"
+            f"{sizes[node]:,} of constants)"
         )
     least = min(ends, key=lambda end: end[0].ram_bytes(end[2]))
     ram = least[0].ram_bytes(least[2])
     if aim.ram_bytes is not None and ram > aim.ram_bytes:
         peak = least[2].peak_node
         where = f"; most at {peak.name} ({peak.op})" if peak else ""
+        stack = least[0].spare.stack_bytes
+        if ram - aim.ram_bytes < stack:
+            where += f"; {stack:,} are the stack's: a run says how much it uses, --stack sets it"
         lines.append(
             f"{ram - aim.ram_bytes:,} bytes of RAM are missing (the smallest choice takes {ram:,} "
             f"with the stack, {aim.ram_bytes:,} allowed{where})"
@@ -258,5 +280,31 @@ def _why(found: Sequence[_Candidates], board: Board, aim: Aim) -> str:
             f"({slowest.op}), {option.cycles / board.clock_hz * 1e3:.3g})"
         )
     if not lines:
-        lines.append("each budget can be met, all together cannot; give more of one of them")
+        lines.append(f"each budget can be met, all together cannot: {_together(found, aim)}")
     return f"{board.name}: {' and '.join(lines)}"
+
+
+def _together(found: Sequence[_Candidates], aim: Aim) -> str:
+    """What the others leave of one budget: of the latency, or of flash where RAM takes it all."""
+    if aim.latency_ms is not None:
+        rest = replace(aim, optimize="speed", latency_ms=None)
+        fastest = _best([each.under(rest) for each in found], math.inf)
+        if fastest is not None:
+            _, each, stair = fastest
+            limits = " and ".join(
+                f"{limit:,} bytes of {name}"
+                for name, limit in (("flash", aim.flash_bytes), ("RAM", aim.ram_bytes))
+                if limit is not None
+            )
+            return (
+                f"within {limits} the fastest choice takes a predicted "
+                f"{each.latency_ms(stair):.4g} ms, {aim.latency_ms:g} allowed"
+            )
+    rest = Aim("flash", ram_bytes=aim.ram_bytes)
+    smallest = _best([each.under(rest) for each in found], math.inf)
+    assert smallest is not None and aim.flash_bytes is not None and aim.ram_bytes is not None
+    flash = smallest[1].flash_bytes(smallest[2])
+    return (
+        f"within {aim.ram_bytes:,} bytes of RAM the smallest choice takes {flash:,} bytes of "
+        f"flash, {aim.flash_bytes:,} allowed"
+    )

@@ -12,7 +12,7 @@ import pytest
 from milliwatt.compiler.aim import AIMS, Aim
 from milliwatt.compiler.alias import root
 from milliwatt.compiler.bind import bind, choices
-from milliwatt.compiler.build import build_for
+from milliwatt.compiler.build import build_for, link
 from milliwatt.compiler.cost import Cycles, code_bytes, layer_key, predict, stall_cycles
 from milliwatt.compiler.memory import plan_memory
 from milliwatt.compiler.search import Found, Spare, search
@@ -111,6 +111,28 @@ def test_flash_budget(found: dict[str, Found]) -> None:
     assert built.found.total_cycles <= found["flash"].total_cycles
 
 
+def test_flash_budget_may_compile_for_size() -> None:
+    """Where -O2 leaves no room for the fast kernels and -Os does, any aim compiles for size."""
+    for aim in ("speed", "balanced"):
+        fast = build_for(network(), L4, Aim(aim))
+        assert fast.compiled_for == aim
+        budget = link(fast.found.program, L4, optimize="flash").flash_bytes + 100
+        assert budget < fast.firmware.flash_bytes
+        built = build_for(network(), L4, Aim(aim, flash_bytes=budget))
+        assert built.firmware.flash_bytes <= budget
+        assert built.found.rank == fast.found.rank
+        assert built.compiled_for == "flash"
+        assert built.firmware.optimize == aim
+        assert built.firmware.toolchain.endswith(" -Os")
+
+
+def test_flash_budget_with_room_keeps_the_flag() -> None:
+    large = build_for(network(), L4, Aim())
+    built = build_for(network(), L4, Aim(flash_bytes=large.firmware.flash_bytes))
+    assert built.compiled_for == "speed"
+    assert built.firmware.image == large.firmware.image
+
+
 def test_latency_budget(found: dict[str, Found]) -> None:
     """The smallest plan that is fast enough: slower than the fastest, larger than the smallest."""
     limit = (found["speed"].total_cycles + found["ram"].total_cycles) / 2 / L4.clock_hz * 1e3
@@ -134,8 +156,34 @@ def test_budgets_that_contradict_each_other(found: dict[str, Found]) -> None:
     aim = Aim(
         flash_bytes=small.flash_bytes + 500, latency_ms=fast.total_cycles / L4.clock_hz * 1.001e3
     )
-    with pytest.raises(DoesNotFit, match="all together cannot"):
+    with pytest.raises(DoesNotFit, match=r"all together cannot: within .* of flash .* takes") as e:
         search(network(), L4, aim)
+    # what it says can be had
+    latency = float(str(e.value).split("predicted ")[1].split(" ms")[0])
+    assert search(network(), L4, replace(aim, latency_ms=latency * 1.001))
+
+
+def test_flash_and_ram_that_contradict_each_other() -> None:
+    """Two layers row by row need less RAM and more code."""
+    x = graph_input((1, 8, 8, 4), DType.S8, "x", Q)
+    graph = Graph((x,), (conv(conv(x, 24, "first"), 8, "last", 1),), name="chain")
+    ram = search(graph, L4, Aim("ram")).program.arena_bytes
+    least = search(graph, L4, Aim("flash")).flash_bytes
+    tight = Aim(ram_bytes=ram, flash_bytes=least)
+    with pytest.raises(DoesNotFit, match=r"within .* of RAM the smallest choice takes") as e:
+        search(graph, L4, tight, flag="-Os")
+    flash = int(str(e.value).split("takes ")[1].split(" bytes")[0].replace(",", ""))
+    assert search(graph, L4, replace(tight, flash_bytes=flash), flag="-Os").flash_bytes == flash
+
+
+def test_ram_that_the_stack_takes_names_its_option() -> None:
+    least = search(network(), L4, Aim("ram")).program.arena_bytes
+    spare = Spare(0, 2048, 2048)
+    with pytest.raises(DoesNotFit, match=r"1 bytes of RAM .* 2,048 are the stack's.*--stack"):
+        search(network(), L4, Aim(ram_bytes=least + 2047), spare=spare)
+    with pytest.raises(DoesNotFit, match="bytes of RAM") as e:
+        search(network(), L4, Aim(ram_bytes=least - 1), spare=spare)
+    assert "--stack" not in str(e.value)
 
 
 @pytest.mark.parametrize(
