@@ -1,8 +1,9 @@
 """How fast a layer can be at best on a core, and what stands in the way.
 
 No kernel that multiplies every weight by every value and touches every byte once can be faster:
-MACs at the core's best rate, operands and results moved by words, and constants read once from
-flash. Where a core issues a multiplication and a load together, the slower of the two counts.
+MACs at the core's best rate, operands and results moved by words, and weights read once from flash.
+Of a table that is looked up a run may read any part: it is not counted. Where a core issues a
+multiplication and a load together, the slower of the two counts.
 """
 
 from __future__ import annotations
@@ -13,10 +14,22 @@ from milliwatt.compiler.bind import Call
 from milliwatt.compiler.board import Board
 from milliwatt.compiler.cost import MULTIPLIES, stall_cycles, weight_bytes
 from milliwatt.ir.graph import Node
-from milliwatt.ir.ops import OPS
+from milliwatt.ir.ops import OPS, Op
 from milliwatt.ir.types import DType
 
 _DUAL_ISSUE = ("cortex-m7",)
+_READ_WHOLE = (
+    Op.CONV2D,
+    Op.DEPTHWISE_CONV2D,
+    Op.CONV2D_ADD,
+    Op.BY_ROWS,
+    Op.TRANSPOSE_CONV2D,
+    Op.FULLY_CONNECTED,
+    Op.BATCH_MATMUL,
+    Op.SVDF,
+    Op.LSTM,
+)
+"""Operators that use every weight in every run."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ def lower_bound(node: Node, call: Call, board: Board) -> Bound | None:
     products = call.work.get(MULTIPLIES, macs)
     rate, unit = _best_rate(node, board)
     multiply = products * rate
-    constants = weight_bytes(node, call)
+    constants = weight_bytes(node, call) if node.op in _READ_WHOLE else 0
     moved = sum(s.type.nbytes for s in {*node.src} if not s.is_constant) + node.type.nbytes
     words = (moved + constants) / 4
     stall = stall_cycles(constants, board)
