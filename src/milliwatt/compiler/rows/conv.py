@@ -159,9 +159,10 @@ def lower_depthwise_s8(node: Node) -> Lowered:
 
 
 def lower_depthwise_mult_s8(node: Node) -> Lowered:
-    """depthwise_conv2d with several outputs per input channel; weights stay as they are."""
-    weight = _weight(node)
-    return _depthwise(node, weight.reshape(-1), weight)
+    """depthwise_conv2d with several outputs per input channel; a channel's weights lie together."""
+    weight, inputs = _weight(node), node.src[0].type.shape[3]
+    packed = weight.reshape(-1, inputs, weight.shape[3] // inputs).transpose(1, 0, 2)
+    return _depthwise(node, packed.reshape(-1), weight)
 
 
 def lower_single_channel_s8(node: Node) -> Lowered:
