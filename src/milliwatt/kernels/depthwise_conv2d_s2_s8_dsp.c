@@ -6,7 +6,7 @@
  * Inner loop, four results of a line: a kernel line is two weight words, (w0, w1) and (w1, w2), and
  * five words of pixels, (x0, x1) to (x8, x9). Result i is SMLAD of word i and (w0, w1) and SMLABT
  * of word i + 1 and (w1, w2). That is 7 loads and 8 SMLAx for 12 products, three times; then SMMLA,
- * SSAT and STRB for each result: 75 cycles for 36 products. What is left of a line is made two at a
+ * SSAT and STRB for each result: 77 cycles for 36 products. What is left of a line is made two at a
  * time. Four times as many pixels as results have to be widened: that costs 1 cycle a product.
  *
  * Layouts, ranges, workspace, overlap, rounding: those of depthwise_conv2d_s8_dsp. Workspace:
