@@ -116,11 +116,30 @@ ToolchainName = Annotated[Toolchain, typer.Option("--toolchain", help="The C com
 OptimizeFor = Annotated[
     Optimize, typer.Option("--optimize", help="What kernels are chosen for: docs/schedule.md.")
 ]
+
+
+def parse_bytes(value: str) -> int:
+    """A budget: wrong usage where it is no positive whole number."""
+    try:
+        found = int(value)
+    except ValueError:
+        found = 0
+    if found <= 0:
+        raise typer.BadParameter(f"{value}: a positive number of bytes wanted")
+    return found
+
+
 FlashBudget = Annotated[
-    int | None, typer.Option("--flash", min=1, help="Most bytes that the image may take.")
+    int | None,
+    typer.Option(
+        "--flash", metavar="BYTES", parser=parse_bytes, help="Most bytes that the image may take."
+    ),
 ]
 RamBudget = Annotated[
-    int | None, typer.Option("--ram", min=1, help="Most bytes of static RAM and stack.")
+    int | None,
+    typer.Option(
+        "--ram", metavar="BYTES", parser=parse_bytes, help="Most bytes of static RAM and stack."
+    ),
 ]
 
 

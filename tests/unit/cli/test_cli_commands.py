@@ -278,5 +278,7 @@ def test_budgets_that_cannot_be_kept(
     assert message in done.err
     assert "; most" in done.err
     assert done.err.count("\n") == 1
-    for wrong in ("0", "-5", "nan", "many"):
-        assert run("build", files.model, "-o", tmp_path / "x", options[0], wrong).code == 2
+    for wrong in ("0", "-5", "nan", "many", "10K"):
+        done = run("build", files.model, "-o", tmp_path / "x", options[0], wrong)
+        what = "" if options[0] == "--latency-ms" else f"{wrong}: a positive number of bytes wanted"
+        done.fails(what, code=2)
