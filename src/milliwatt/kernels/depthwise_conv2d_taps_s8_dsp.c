@@ -24,7 +24,7 @@
 #include "mw_taps_dsp.h"
 
 #if MW_HAS_DSP
-void mw_taps_lines(int8_t *out, const int16_t *plane, const int8_t *weights, const int32_t *record,
+void mw_tap_lines(int8_t *out, const int16_t *plane, const int8_t *weights, const int32_t *record,
                    const mw_plane_run *run);
 /* Sums are r8 to lr, pixels r0. `even` and `odd` are instructions for results 0, 2, 4 and 1, 3, 5,
  * a, b, c their pixels. */
@@ -72,11 +72,11 @@ __asm__(
     "  pkhbt \\a, \\a, \\b, lsl #16\n"
     "  .endm\n");
 __asm__(
-    "  .pushsection .text.mw_taps_lines,\"ax\",%progbits\n"
+    "  .pushsection .text.mw_tap_lines,\"ax\",%progbits\n"
     "  .balign 32\n"
-    "  .type mw_taps_lines, %function\n"
+    "  .type mw_tap_lines, %function\n"
     "  .thumb_func\n"
-    "mw_taps_lines:\n"
+    "mw_tap_lines:\n"
     "  mw_taps_enter\n"
     "10:\n"
     "  mw_taps_channel\n"
@@ -171,10 +171,10 @@ __asm__(
     "  mw_taps_odd smlad, r7, r4, r1, r2\n"
     "  mw_taps_results 27\n"
     "  mw_taps_leave\n"
-    "  .size mw_taps_lines, . - mw_taps_lines\n"
+    "  .size mw_tap_lines, . - mw_tap_lines\n"
     "  .popsection\n");
 #else
-static void mw_taps_lines(int8_t *out, const int16_t *plane, const int8_t *weights,
+static void mw_tap_lines(int8_t *out, const int16_t *plane, const int8_t *weights,
                           const int32_t *record, const mw_plane_run *run) {
   for (int32_t c = 0; c < run->channels; c++, weights += run->taps, record += 4) {
     for (int32_t i = 0; i < run->lines * run->count; i++) {
@@ -190,5 +190,5 @@ static void mw_taps_lines(int8_t *out, const int16_t *plane, const int8_t *weigh
 
 void mw_depthwise_conv2d_taps_s8_dsp(int8_t *out, const int8_t *in,
                                      const mw_depthwise_dsp_params *params, void *workspace) {
-  mw_depthwise_planes(out, in, params, workspace, mw_taps_lines);
+  mw_depthwise_planes(out, in, params, workspace, mw_tap_lines);
 }

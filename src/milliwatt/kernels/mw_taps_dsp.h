@@ -1,6 +1,6 @@
 /* What the bodies of depthwise_conv2d_taps_s8_dsp.c share: the frame of their assembly, results.
  *
- * Frame of mw_taps_lines:
+ * Frame of mw_taps_lines and mw_tap_lines:
  *   0 bias, 4 factor, 8 offset, 12 power; a power of zero says that one step is enough
  *   16 next result, 20 bytes from result to result, 24 three times that
  *   28 the last result at which six may start, 32 how many are left behind the sixes
