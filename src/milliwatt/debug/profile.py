@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from milliwatt.compiler.passes.names import JOINT
 from milliwatt.debug.report import LayerReport, Report
 from milliwatt.debug.table import Fact, as_text, columns, facts, heading
+from milliwatt.ir.ops import Op
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 HEADS = ("layer", "kernel", "cycles", "share", "cycles/MAC", "stalls", "bound")
 _LONGEST_LAYER, _LONGEST_KERNEL = 20, 26
 """Letters of names in the table, which is to fit 100 columns; JSON has them whole."""
+_OF_TWO = (str(Op.BY_ROWS), str(Op.CONV2D_ADD))
+"""Operators that the compiler makes of two layers."""
 
 
 def profile_text(report: Report) -> str:
@@ -43,7 +47,7 @@ def layer_table(report: Report) -> RenderableType:
     total = report.cycles or 0
     rows = [
         (
-            _clipped(layer.name, _LONGEST_LAYER),
+            _label(layer),
             _clipped(layer.kernel.replace("mw_", ""), _LONGEST_KERNEL),
             f"{layer.cycles:,}",
             f"{100 * layer.cycles / total:.1f} %" if total else "",
@@ -67,6 +71,17 @@ def _bound(layer: LayerReport) -> str:
     if not layer.bound_cycles or not layer.cycles:
         return ""
     return f"{100 * layer.bound_cycles / layer.cycles:.0f} % {layer.bound}"
+
+
+def _label(layer: LayerReport) -> str:
+    """A layer's name, clipped; of two layers in one call the ends of both names."""
+    first, joint, second = layer.name.rpartition(JOINT)
+    if not joint or layer.op not in _OF_TWO:
+        return _clipped(layer.name, _LONGEST_LAYER)
+    room = _LONGEST_LAYER - len(" + ")
+    left = max(room // 2, room - len(second))
+    left = min(left, len(first))
+    return f"{_clipped(first, left)} + {_clipped(second, room - left)}"
 
 
 def _clipped(name: str, letters: int) -> str:

@@ -151,6 +151,7 @@ def test_the_wide_tensor_of_a_bottleneck_never_exists() -> None:
     np.testing.assert_array_equal(run(fused, given)[0], run(graph, given)[0])
     firmware = link(compile_graph(fused), find_board("cortex-m4"))
     np.testing.assert_array_equal(run_firmware(firmware, given).outputs[0], run(graph, given)[0])
+    assert "expand;depthwise" in [layer.name for layer in firmware.layers]
 
 
 def test_a_convolution_and_its_pool() -> None:

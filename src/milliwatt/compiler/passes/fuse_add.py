@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from milliwatt.compiler.memory import alive_at_peak, live_peak
+from milliwatt.compiler.passes.names import joined
 from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Conv2d, ConvAdd, Elementwise
@@ -68,7 +69,7 @@ def _fuse(graph: Graph, add: Node, index: int) -> Graph:
     conv = add.src[index]
     assert isinstance(conv.attrs, Conv2d) and isinstance(add.attrs, Elementwise)
     attrs = ConvAdd(conv.attrs, add.attrs)
-    fused = Node(Op.CONV2D_ADD, (*conv.src, add.src[1 - index]), attrs, add.name)
+    fused = Node(Op.CONV2D_ADD, (*conv.src, add.src[1 - index]), attrs, joined(graph, conv, add))
     return graph.rewrite(lambda node: fused if node is add else None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from milliwatt.compiler.by_rows import ROW_ALIGN, row_bytes
 from milliwatt.compiler.memory import alive_at_peak, live_peak
+from milliwatt.compiler.passes.names import joined
 from milliwatt.compiler.target import PORTABLE, Target
 from milliwatt.errors import UnsupportedOp
 from milliwatt.ir.attrs import Conv2d, Pool2d
@@ -80,5 +81,5 @@ def _fuse(graph: Graph, second: Node) -> Graph:
     assert isinstance(first.attrs, Conv2d | Pool2d)
     assert isinstance(second.attrs, Conv2d | Pool2d)
     attrs = ByRows(str(first.op), first.attrs, len(first.src) - 1, str(second.op), second.attrs)
-    fused = Node(Op.BY_ROWS, (*first.src, *second.src[1:]), attrs, second.name)
+    fused = Node(Op.BY_ROWS, (*first.src, *second.src[1:]), attrs, joined(graph, first, second))
     return graph.rewrite(lambda node: fused if node is second else None)
