@@ -115,6 +115,7 @@ LOOPS = (
     Inner("mw_winograd4_output_dsp", 12, "sum"),
     Inner("mw_dw3_s1_lines", 54, "product", 13, _FRAME, shown=18, repeats=3, work="many"),
     Inner("mw_dw3_s2_lines", 36, "product", 13, _FRAME, shown=15, repeats=3, work="many"),
+    Inner("mw_tap_lines", 30, "product", 9, _FRAME, index=1),
     Inner("mw_taps_lines", 36, "product", index=2, shown=9, repeats=3, work="steps"),
     Inner("mw_widen_lines_dsp", 8, "byte", shown=14),
     Inner(
@@ -168,8 +169,12 @@ def _conv16() -> Graph:
     return Net("conv16", (1, 32, 32, 16)).conv(16, (3, 3)).graph()
 
 
-def _taps() -> Graph:
-    return Net("taps", (1, 28, 1, 128)).depthwise((5, 1), clamp=NO_CLAMP, same=False).graph()
+def _taps(count: int) -> Callable[[], Graph]:
+    def made() -> Graph:
+        net = Net(f"taps{count}", (1, 28, 1, 128))
+        return net.depthwise((count, 1), clamp=NO_CLAMP, same=False).graph()
+
+    return made
 
 
 def _dense() -> Graph:
@@ -202,7 +207,8 @@ CASES = (
         "depthwise_conv2d_s2_s8_dsp",
         "mw_dw3_s2_lines",
     ),
-    Case("depthwise 5 x 1, 28 x 128", _taps, "depthwise_conv2d_any_s8_dsp", "mw_taps_lines 3"),
+    Case("depthwise 5 x 1, 28 x 128", _taps(5), "depthwise_conv2d_taps_s8_dsp"),
+    Case("depthwise 12 x 1, 28 x 128", _taps(12), "depthwise_conv2d_any_s8_dsp", "mw_taps_lines 3"),
     Case("dense, 640 to 128", LAYERS["ad_dense"], "fully_connected_s8_dsp", "mw_fc_blocks_dsp"),
     Case("dense, 128 to 128", _dense, "fully_connected_s8_dsp", "mw_fc_blocks_dsp"),
     Case("add, 32 x 32 x 16", LAYERS["ic_add"], "add_s8_dsp", "mw_linear_row"),
