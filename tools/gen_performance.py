@@ -115,7 +115,6 @@ LOOPS = (
     Inner("mw_winograd4_output_dsp", 12, "sum"),
     Inner("mw_dw3_s1_lines", 54, "product", 13, _FRAME, shown=18, repeats=3, work="many"),
     Inner("mw_dw3_s2_lines", 36, "product", 13, _FRAME, shown=15, repeats=3, work="many"),
-    Inner("mw_tap_lines", 30, "product", 9, _FRAME, index=1),
     Inner("mw_taps_lines", 36, "product", index=2, shown=9, repeats=3, work="steps"),
     Inner("mw_widen_lines_dsp", 8, "byte", shown=14),
     Inner(
