@@ -366,7 +366,7 @@ def test_missing_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
     ("options", "message"),
     [
         ({"toolchain": "tcc"}, "toolchain is 'tcc'; one of zig, gcc wanted"),
-        ({"optimize": "fast"}, "optimize is 'fast'; one of speed, flash wanted"),
+        ({"optimize": "fast"}, "optimize is 'fast'; one of speed, ram, flash, balanced wanted"),
         ({"stack_bytes": 100}, "stack_bytes is 100; a positive multiple of 8 wanted"),
     ],
 )
