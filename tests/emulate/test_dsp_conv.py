@@ -5,7 +5,6 @@ tests/kernels compares the C body of the same kernels, and the portable kernels,
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from milliwatt.emulate.machine import Trace, run
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run as reference
+from support.compilers import want_compiler
 
 BOARD = "nucleo-l4r5zi"
 TARGET = Target(frozenset({DSP}))
@@ -44,8 +44,7 @@ def own(node: Node, number: int) -> Node:
 
 def trace(pairs: list[Pair], toolchain: str, name: str = BOARD) -> Trace:
     """Run each node by its row, all in one firmware, and compare every result."""
-    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi")
+    want_compiler(toolchain)
     calls: dict[Node, Call] = {}
     for number, (node, row) in enumerate(pairs):
         again = own(node, number)

@@ -5,8 +5,6 @@ tests/kernels compares the C body of the same kernels, and the portable kernels,
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -23,6 +21,7 @@ from milliwatt.ir.attrs import NO_CLAMP
 from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run as reference
+from support.compilers import want_compiler
 
 BOARD = "nucleo-l4r5zi"
 TARGET = Target(frozenset({DSP}))
@@ -43,8 +42,7 @@ def trace(
     pairs: list[tuple[Node, Row]], toolchain: str, name: str = BOARD
 ) -> tuple[Program, Trace]:
     """Run each node by its row, all in one firmware, and compare every result."""
-    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi")
+    want_compiler(toolchain)
     calls: dict[Node, Call] = {}
     for number, (node, row) in enumerate(pairs):
         again = Node(node.op, own_operands(node, number), node.attrs, f"y{number}")

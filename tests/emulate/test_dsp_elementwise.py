@@ -5,8 +5,6 @@ tests/kernels compares the C body of the same kernels, and the portable kernels,
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -25,6 +23,7 @@ from milliwatt.ir.graph import Graph, Node, constant, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run as reference
 from milliwatt.ir.types import DType, Quant
+from support.compilers import want_compiler
 
 BOARD = "nucleo-l4r5zi"
 ROWS = (*elementwise_dsp.ROWS, *conv_add_dsp.ROWS)
@@ -37,8 +36,7 @@ TOOLCHAINS = ("zig", "gcc")
 
 def trace(pairs: list[tuple[Node, Row]], toolchain: str, name: str = BOARD) -> Trace:
     """Run each node by its row, all in one firmware, and compare every result."""
-    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi")
+    want_compiler(toolchain)
     calls: dict[Node, Call] = {}
     for number, (node, row) in enumerate(pairs):
         again = Node(node.op, own_operands(node, number), node.attrs, f"y{number}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from importlib import resources
 
 import numpy as np
@@ -13,6 +12,7 @@ from milliwatt.compiler.toolchain import compile_firmware
 from milliwatt.emulate.boards import board
 from milliwatt.emulate.machine import run
 from milliwatt.ir.types import DType, Type
+from support.compilers import want_compiler
 
 ROUNDS = 400
 TELLING = (0, 1, -1, 0x7FFFFFFF, -0x80000000, 0x00008000, -0x8000, 0x00FF00FF, 0x7F807F80)
@@ -104,8 +104,7 @@ def results(name: str, toolchain: str, operands: np.ndarray) -> np.ndarray:
 )
 def test_instructions_are_their_c(name: str, toolchain: str) -> None:
     """Random words and the telling ones, on every core that has the extension."""
-    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi")
+    want_compiler(toolchain)
     rng = np.random.default_rng(1)
     operands = rng.integers(-(2**31), 2**31, (ROUNDS, 3), dtype=np.int64).astype(np.int32)
     operands[: ROUNDS // 2] = rng.choice(np.array(TELLING, np.int64), (ROUNDS // 2, 3))

@@ -7,7 +7,6 @@ same kernels, and the portable kernels, with it.
 from __future__ import annotations
 
 import functools
-import shutil
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from milliwatt.ir.graph import Graph, Node, graph_input
 from milliwatt.ir.ops import Op
 from milliwatt.ir.reference import run as reference
 from milliwatt.ir.types import DType, Quant
+from support.compilers import want_compiler
 
 BOARD = "nucleo-l4r5zi"
 FIRST = functools.partial(bind, target=Target(frozenset({DSP})))
@@ -43,8 +43,7 @@ def whole(nodes: list[Node]) -> Graph:
 
 def trace(nodes: list[Node], toolchain: str, name: str = BOARD) -> Trace:
     """Run the nodes, in one firmware of the first matching rows, and compare every result."""
-    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi")
+    want_compiler(toolchain)
     graph = whole(nodes)
     rng = np.random.default_rng(3)
     given = [rng.integers(-128, 128, x.type.shape).astype(np.int8) for x in graph.inputs]

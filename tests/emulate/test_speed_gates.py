@@ -6,13 +6,12 @@ on purpose.
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from bench.layers import BOARD, measure, records
 from bench.nets import LAYERS, NETS
 
 import milliwatt as mw
+from support.compilers import want_compiler, want_version
 from support.shared import INT8_MODELS, mlperf
 
 TOLERANCE = 0.02
@@ -30,8 +29,7 @@ def test_cycles_of_a_layer(name: str) -> None:
     """At most 2 % more than recorded, and bit-exact. Estimates are deterministic."""
     old, row = records()[name], measure(name)
     assert row["bit_exact"] == "yes", f"{row['kernel']} differs from the reference"
-    if row["toolchain"] != old["toolchain"]:
-        pytest.skip(f"{row['toolchain']} here; the figures are of {old['toolchain']}")
+    want_version(row["toolchain"], old["toolchain"], "python -m bench.layers")
     assert int(row["cycles"]) <= int(old["cycles"]) * (1 + TOLERANCE), (
         f"{name}: {old['kernel']} took {old['cycles']} cycles, {row['kernel']} {row['cycles']}; "
         "where that is wanted: python -m bench.layers"
@@ -39,8 +37,7 @@ def test_cycles_of_a_layer(name: str) -> None:
 
 
 def code_bytes(graph: mw.Graph, toolchain: str, optimize: str) -> int:
-    if toolchain == "gcc" and not shutil.which("arm-none-eabi-gcc"):
-        pytest.skip("arm-none-eabi-gcc is not installed: apt-get install gcc-arm-none-eabi")
+    want_compiler(toolchain)
     return mw.build(graph, board=BOARD, toolchain=toolchain, optimize=optimize).code_bytes
 
 

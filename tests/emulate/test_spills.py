@@ -5,19 +5,17 @@ One image holds all of them; tools/gen_performance.py says where they are and wh
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from tools.gen_performance import BOARD, LOOPS, PAGE, Inner, cycles_of, firmware, loop_of, split
 
 from milliwatt.emulate.boards import board
+from support.compilers import want_compiler
 
 NAMES = [inner.name for inner in LOOPS]
 
 
 def image(toolchain: str) -> bytes:
-    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi")
+    want_compiler(toolchain)
     return firmware(toolchain).image
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
 from tools.gen_performance import (
@@ -19,6 +18,7 @@ from tools.gen_performance import (
 
 from milliwatt.compiler.rows import TABLE
 from milliwatt.compiler.target import DSP
+from support.compilers import want_compiler, want_version
 
 TOLERANCE = 0.02
 AGAIN = "run: python tools/gen_performance.py"
@@ -33,11 +33,9 @@ def rows(part: str) -> list[list[str]]:
 
 def built(toolchain: str) -> None:
     """Skip without the compiler whose figures the page has."""
-    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed: apt-get install gcc-arm-none-eabi")
-    here = firmware(toolchain).toolchain
-    if here not in split(TEXT)["layers"]:
-        pytest.skip(f"{here} here; the page's figures are of other compilers")
+    want_compiler(toolchain)
+    (recorded,) = re.findall(r"^Compiled by (.*)\.$", split(TEXT)["layers"], re.M)
+    want_version(firmware(toolchain).toolchain, recorded, "python tools/gen_performance.py")
 
 
 def test_the_page_has_every_part() -> None:
